@@ -1,0 +1,187 @@
+"""Sessions on PostgreSQL, each bound to one organisation or, openly, to the whole system."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm import SessionTransaction
+from sqlmodel import Session
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+ROLE = "hub_app"
+
+Callback = Callable[[], Awaitable[None]]
+
+_log = structlog.get_logger(__name__)
+
+_ENTER_TENANT = text(f"select set_config('role', '{ROLE}', true), set_config('hub.organisation', :organisation, true)")
+_PING = text("select 1")
+
+# A server that restarts is away for a second or two.
+_WAITS_SECONDS = (0.0, 0.1, 0.3, 0.6, 1.0, 2.0)
+
+
+class _SyncSession(Session):
+    """A session that enters its tenant at the begin of every transaction, also after a commit halfway."""
+
+
+@event.listens_for(_SyncSession, "after_begin")
+def _enter_tenant(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    organisation = session.info.get("organisation")
+    if transaction.nested:
+        return
+    if organisation is None:
+        connection.execute(_PING)
+    else:
+        connection.execute(_ENTER_TENANT, {"organisation": str(organisation)})
+
+
+class HubSession(AsyncSession):
+    """An `AsyncSession` that runs what was given to `after_commit` once its transaction is safe."""
+
+    sync_session_class = _SyncSession
+
+    async def commit(self) -> None:
+        """Commit, then run the callbacks; a callback that fails is logged, for the rows are already there."""
+        callbacks = self.info.pop("after_commit", [])
+        await super().commit()
+        for callback in callbacks:
+            try:
+                await callback()
+            except Exception:
+                _log.exception("after_commit_failed")
+
+    async def rollback(self) -> None:
+        """Roll back and forget the callbacks."""
+        self.info.pop("after_commit", None)
+        await super().rollback()
+
+
+class Database:
+    """The connection pool; the only maker of sessions."""
+
+    def __init__(self, url: str, pool_size: int = 10) -> None:
+        """Take a PostgreSQL address; nothing is connected yet."""
+        self.engine: AsyncEngine = create_async_engine(
+            driver_url(url),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_recycle=3600,
+            json_serializer=dump_json,
+            json_deserializer=load_json,
+        )
+
+    @asynccontextmanager
+    async def tenant(self, organisation_id: UUID) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that sees and touches the rows of one organisation only, by row-level security.
+
+        Commits at the end of the block, rolls back when it raises.
+        """
+        async with self._session({"organisation": UUID(str(organisation_id))}) as session:
+            yield session
+
+    @asynccontextmanager
+    async def system(self) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that sees every row: for scheduling, logging in and OAuth callbacks only."""
+        async with self._session({}) as session:
+            yield session
+
+    async def dispose(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _session(self, info: dict[str, Any]) -> AsyncIterator[AsyncSession]:
+        session = await self._begun(info)
+        try:
+            yield session
+            await session.commit()
+        except BaseException:
+            await asyncio.shield(session.rollback())
+            raise
+        finally:
+            await asyncio.shield(session.close())
+
+    async def _begun(self, info: dict[str, Any]) -> AsyncSession:
+        """Begin a transaction; its first statement finds out whether the connection still lives.
+
+        So a connection that PostgreSQL dropped costs a retry here and no ping anywhere else.
+        """
+        for wait in (*_WAITS_SECONDS, None):
+            session = HubSession(self.engine, expire_on_commit=False, info=dict(info))
+            try:
+                await session.connection()
+            except DBAPIError as error:
+                await session.close()
+                if wait is None or not (error.connection_invalidated or isinstance(error, OperationalError)):
+                    raise
+                await asyncio.sleep(wait)
+            except BaseException:
+                await session.close()
+                raise
+            else:
+                return session
+        raise AssertionError("the loop ends with a return or a raise")
+
+
+def after_commit(session: AsyncSession, callback: Callback) -> None:
+    """Run an async callback once the session has committed, in the order given; a rollback forgets it."""
+    session.info.setdefault("after_commit", []).append(callback)
+
+
+def driver_url(url: str) -> str:
+    """Name psycopg as the driver of a PostgreSQL address."""
+    return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+psycopg://", url)
+
+
+# The text of a Decimal travels through the C encoder as a string with this mark, which nobody outside can know.
+_MARK = f"decimal-{secrets.token_hex(12)}:"
+_MARKED = re.compile(rf'"{_MARK}([^"]*)"')
+_NUL = re.compile(r"((?<!\\)(?:\\\\)*)\\u0000")
+
+
+def dump_json(value: Any) -> str:
+    """Write JSON with each Decimal as an exact number; dates and UUIDs become strings.
+
+    PostgreSQL refuses NUL characters and half surrogates in JSONB; both become a replacement character.
+    """
+    written = json.dumps(value, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    if _MARK in written:
+        written = _MARKED.sub(r"\1", written)
+    if "\\u0000" in written:
+        written = _NUL.sub("\\1\N{REPLACEMENT CHARACTER}", written)
+    if not written.isascii():
+        written = written.encode("utf-8", "replace").decode("utf-8")
+    return written
+
+
+def load_json(written: str | bytes) -> Any:
+    """Read JSON; a number with a decimal point or an exponent becomes a Decimal."""
+    return json.loads(written, parse_float=Decimal)
+
+
+def _plain(value: object) -> str:
+    match value:
+        case Decimal():
+            if not value.is_finite():
+                raise ValueError("JSON has no number for an infinite or undefined amount")
+            return f"{_MARK}{value}"
+        case datetime() | date():
+            return value.isoformat()
+        case UUID():
+            return str(value)
+        case _:
+            raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
