@@ -1,0 +1,245 @@
+"""The contract of a connector: what a package can read and write, as plain functions in frozen records."""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date as Day  # noqa: N812 - `date` is a field's name
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from hub.accounting.booking import Booking
+from hub.accounting.chart import Master
+from hub.accounting.documents import Document, Finding, Ignored
+from hub.sdk.http import Answer, Http, Refusal
+from hub.sdk.manifest import Manifest
+from hub.sdk.settings import Option, Settings
+
+Raw = Mapping[str, Any]
+"""One record as the package sent it (numbers with a point are Decimals)."""
+Cursor = Mapping[str, Any]
+"""Where reading goes on: JSON of the connector's own making, stored as it is."""
+Payload = Mapping[str, Any]
+"""What will be sent, as JSON: stored before it is sent and sent as stored."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who is connected. `tenant` is the package's stable id of the company: deliveries hang on it for ever."""
+
+    tenant: str
+    name: str
+    email: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True)
+class Since:
+    """From where to read: `cursor` of the last committed page (None: never read), `start` the combi's start date."""
+
+    cursor: Cursor | None
+    start: Day | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of raw records. `cursor`, when given, is committed together with them.
+
+    An unsorted listing gives its cursor with the last page only; a sorted one may give it with every page.
+    Windows overlap on purpose: the engine drops what it has seen.
+    """
+
+    records: Sequence[Raw]
+    cursor: Cursor | None = None
+
+
+@dataclass(frozen=True)
+class SourceStream:
+    """A kind of document that can be read from a package."""
+
+    document: type[Document]
+    read: Callable[[Http, Since, Settings], AsyncIterator[Page]]
+    key: Callable[[Raw], str]
+    """The stable source id of a raw record. Raises KeyError or ValueError when it has none."""
+    map: Callable[[Raw, Settings], Document | Ignored]
+    """Pure. Raises `Malformed` with all findings when the record cannot be read."""
+    fetch: Callable[[Http, str], Awaitable[Raw | None]] | None = None
+    """One record by its source id; None when the package has none such."""
+    attachment: Callable[[Http, str], Awaitable["File | None"]] | None = None
+    """The printed document that belongs to a source id; None when there is none (yet)."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A document's printed form."""
+
+    name: str
+    content: bytes
+    media_type: str = "application/pdf"
+
+
+@dataclass(frozen=True)
+class Key:
+    """The delivery key: stable identities only. Everything derived from it is the same after any loss of our data."""
+
+    source: str
+    """`connector:tenant` of the source."""
+    stream: str
+    source_id: str
+    target: str
+    """`connector:administration` of the target."""
+    version: int = 1
+    """Grows only when a booking was reversed or deleted and is made anew."""
+
+    @cached_property
+    def text(self) -> str:
+        """The key as stored, without the version."""
+        return f"{self.source}/{self.stream}/{self.source_id}>{self.target}"
+
+    @cached_property
+    def _digest(self) -> bytes:
+        return hashlib.sha256(f"{self.text}#{self.version}".encode()).digest()
+
+    @cached_property
+    def uuid(self) -> UUID:
+        """A UUID for packages that let the client choose one: formed as version 4, derived from the key."""
+        return UUID(bytes=self._digest[:16], version=4)
+
+    @cached_property
+    def mark(self) -> str:
+        """Twelve hexadecimal digits for packages that only offer a text to search in."""
+        return self._digest.hex()[:12]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the target says it has. `total` is read back where the answer shows it, with the document's sign."""
+
+    ref: str
+    """The target's own id, by which it is found and updated."""
+    label: str = ""
+    """The same for a human, such as `VERK 20260412`."""
+    total: Decimal | None = None
+    open_item: str = ""
+    """The key under which `Settlements` will speak of it."""
+    existed: bool = False
+    """True when it stood there already."""
+    warnings: tuple[str, ...] = ()
+    """The package's own words next to a success: shown, never dropped."""
+    fingerprint: str = ""
+    """Over what stands in the target, to notice hands that changed it; empty when the package does not show it."""
+
+
+@dataclass(frozen=True)
+class Existing:
+    """Something that stands in the target already, told by its listing."""
+
+    ref: str
+    label: str = ""
+    mark: str = ""
+    """Our own key on it, when it bears one: `Key.mark` or `str(Key.uuid)`, or what `TargetWriter.marks` says."""
+    number: str = ""
+    date: Day | None = None
+    total: Decimal | None = None
+    emails: tuple[str, ...] = ()
+    open_item: str = ""
+
+
+@dataclass(frozen=True)
+class TargetWriter:
+    """A kind of document that can be written into a package."""
+
+    encode: Callable[[Booking, Master, Settings], Payload]
+    """Pure. Raises `RecordRejected` with findings when this document cannot be said in the package's words."""
+    find: Callable[[Http, Key, Payload], Awaitable[Receipt | None]]
+    """What stands there under our key; None only when it is provably absent. Raises `OutcomeUnknown` when in doubt."""
+    write: Callable[[Http, Payload, Key], Awaitable[Receipt]]
+    """Creates. The engine calls it at most once per stored intent, unless `find` proved absence since."""
+    update: Callable[[Http, Payload, Key, str], Awaitable[Receipt]] | None = None
+    """Changes what stands under the given `ref` to the payload; idempotent."""
+    validate: Callable[[Booking, Master, Settings], list[Finding]] = field(default=lambda *_: [])
+    """Pure. All that the package would refuse, known before sending."""
+    claim: Callable[[Booking, Settings], str | None] = field(default=lambda *_: None)
+    """A number that no two documents of one administration may share, such as the invoice number as booked."""
+    marks: Callable[[Key], tuple[str, ...]] = field(default=lambda key: (str(key.uuid), key.mark))
+    """How our key may be spelt on an `Existing.mark`."""
+    index: Callable[[Http, str, Day | None, Settings], AsyncIterator[Sequence[Existing]]] | None = None
+    """All that stands in an administration since a day, in pages: for adoption on a first run."""
+    match: Callable[[Http, Booking], Awaitable[Sequence[Existing]]] | None = None
+    """The same for one document, asked live."""
+    adopt: Callable[[Http, Payload, Key, Existing], Awaitable[Receipt]] | None = None
+    """Makes an existing record ours where the package can store our key; None: it is only remembered."""
+    attach: Callable[[Http, Payload, str, File], Awaitable[None]] | None = None
+    """Hangs a file on what stands under `ref`; does nothing when one hangs there already."""
+
+
+@dataclass(frozen=True)
+class OpenItem:
+    """One entry of an open-item listing; amounts with the document's sign. `balance` 0 is positive proof of payment."""
+
+    open_item: str
+    total: Decimal
+    balance: Decimal
+    paid_on: Day | None = None
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Positive proof that an item is fully paid. `paid_on` None: the package does not say when."""
+
+    paid_on: Day | None = None
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class StillOpen:
+    """The item is not fully paid, or it cannot be told: nothing is concluded."""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The booking itself no longer stands in the target."""
+
+
+@dataclass(frozen=True)
+class Settlements:
+    """How a package tells which booked documents were paid."""
+
+    read: Callable[[Http, str, Settings], AsyncIterator[Sequence[OpenItem]]]
+    """All open items of an administration, in pages, to the last: absence from it makes `confirm` be asked."""
+    confirm: Callable[[Http, str, Receipt], Awaitable[Settled | StillOpen | Gone]]
+    """The fate of one booking that is not in the listing."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A message for the source's own timeline."""
+
+    source_id: str
+    title: str
+    text: str
+
+
+Options = Callable[[Http, Mapping[str, Any]], Awaitable[Sequence[Option]]]
+
+
+@dataclass(frozen=True)
+class Connector:
+    """One package: facts, choices and functions. `CONNECTOR` in the connector's `__init__.py`."""
+
+    manifest: Manifest
+    settings: type[Settings]
+    identify: Callable[[Http], Awaitable[Identity]]
+    """Who is connected; also the connection's test. Raises ReauthRequired or ConfigError."""
+    options: Mapping[str, Options] = field(default_factory=dict)
+    """Live lists by name. `companies` (sources) and `administrations` (targets) are asked by the engine itself."""
+    sources: Mapping[str, SourceStream] = field(default_factory=dict)
+    settlements: Mapping[str, Settlements] = field(default_factory=dict)
+    targets: Mapping[str, TargetWriter] = field(default_factory=dict)
+    master: Callable[[Http, str], Awaitable[Master]] | None = None
+    """The master data of one administration. Administration ids are unique within the package, over all its tenants."""
+    note: Callable[[Http, Note], Awaitable[None]] | None = None
+    refusal: Callable[[Answer], Refusal | None] | None = None
+    """Reads the package's own error form out of an answer; None: judge by the status code alone."""

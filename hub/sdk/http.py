@@ -1,0 +1,397 @@
+"""One authenticated client of one connection: signs, limits, retries reads, and raises only our five errors.
+
+The only module that imports the HTTP library; its successor httpx2 is API-compatible, so moving is one line.
+"""
+
+import base64
+import string
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, Literal, NoReturn, Protocol
+from urllib.parse import quote, urlsplit
+
+import httpx
+import stamina
+
+from hub.kit import json
+from hub.kit.metrics import VENDOR_CALLS
+from hub.sdk.errors import (
+    ConfigError,
+    Exchange,
+    OutcomeUnknown,
+    ReauthRequired,
+    RecordRejected,
+    TransientError,
+    VendorError,
+)
+from hub.sdk.manifest import Auth, Manifest
+
+LARGEST_ANSWER = 32 * 1024 * 1024
+READ_ATTEMPTS = 3
+Query = Mapping[str, str | int | None] | Sequence[tuple[str, str]]
+ClientResponse = httpx.Response
+"""The library's response, for those who run an authorisation flow and not a connection."""
+
+
+class Credentials(Protocol):
+    """The secrets of a connection, renewed once for all workers."""
+
+    async def current(self) -> Mapping[str, str]:
+        """Secrets and connect fields by name, as the manifest's header templates name them.
+
+        Raises ReauthRequired when the grant is known to be dead.
+        """
+
+    async def renewed(self, stale: Mapping[str, str]) -> Mapping[str, str]:
+        """Fresh ones after `stale` was refused with 401; another worker's refresh is used when there was one.
+
+        Raises ReauthRequired when no fresh ones can be had, TransientError when the package is unreachable.
+        """
+
+
+class Limiter(Protocol):
+    """The turn-taking of all workers on one connection."""
+
+    async def turn(self, key: str, per_minute: float, burst: int) -> None:
+        """Returns when a call may be made; raises TransientError(retry_after) when that is not soon."""
+
+    async def pause(self, key: str, seconds: float) -> None:
+        """Nobody calls on this connection for so long."""
+
+    async def heed(self, key: str, remaining: int, seconds: float) -> None:
+        """The package says that `remaining` calls are left until `seconds` from now."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: `body` is parsed JSON, or the text when it was not JSON, or None when empty."""
+
+    status: int
+    body: Any
+    is_json: bool
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A package's own "no", read out of an answer, with its words and what it means for us."""
+
+    words: str
+    kind: Literal["rejected", "config", "reauth", "transient", "unknown"] = "rejected"
+    key: str = "refused"
+    field: str | None = None
+    retry_after: float | None = None
+
+
+def new_client(transport: httpx.AsyncBaseTransport | None = None, timeout_s: float = 20) -> httpx.AsyncClient:
+    """A connection pool for all tenants: keeps no cookies, follows no redirects, trusts no proxy variables."""
+    return httpx.AsyncClient(
+        transport=transport,
+        timeout=httpx.Timeout(timeout_s, connect=5),
+        follow_redirects=False,
+        trust_env=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
+        headers={"User-Agent": "Combihub/1"},
+    )
+
+
+def fill(template: str, values: Mapping[str, str], *, quoted: bool = True) -> str:
+    """A URL or header template with its `{names}` filled in. Raises ConfigError naming what is missing."""
+    names = {name for _, name, _, _ in string.Formatter().parse(template) if name}
+    if missing := sorted(names - set(values)):
+        raise ConfigError("connection_field_missing", field=missing[0], name=missing[0])
+    return template.format_map({name: quote(values[name], safe="") if quoted else values[name] for name in names})
+
+
+class Http:
+    """The client that a connector's functions get."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        manifest: Manifest,
+        auth: Auth,
+        credentials: Credentials,
+        limiter: Limiter,
+        *,
+        connection: str,
+        endpoints: Mapping[str, str],
+        fields: Mapping[str, str],
+        oauth_client: Mapping[str, str] | None = None,
+        refusal: Callable[[Answer], Refusal | None] | None = None,
+    ) -> None:
+        self._client = client
+        self._manifest = manifest
+        self._auth = auth
+        self._credentials = credentials
+        self._limiter = limiter
+        self._connection = connection
+        self._endpoints = endpoints
+        self._refusal = refusal
+        self._oauth_client = oauth_client or {}
+        self.fields = fields
+        """The connection's facts that are no secret: connect fields, and `tenant` once it is known."""
+        self.calls = 0
+        """Calls made so far, failed ones and retries included."""
+
+    def url(self, path: str, endpoint: str = "API") -> str:
+        """The absolute URL of a path under a manifest endpoint."""
+        return fill(self._endpoints[endpoint], self.fields).rstrip("/") + path
+
+    async def get(self, path: str, query: Query = (), *, absent: Sequence[int] = (), endpoint: str = "API") -> Any:
+        """Parsed JSON of a read; None when the answer is empty or its status is one of `absent`."""
+        answer = await self._read("GET", path, query, absent=absent, endpoint=endpoint)
+        return None if answer.status in absent else answer.body
+
+    async def ask(self, path: str, body: object, *, as_client: bool = False) -> Any:
+        """Parsed JSON of a POST that changes nothing (an inspection, a search); repeated like a read.
+
+        `as_client` signs with the OAuth client's own name and secret (Basic) instead of the connection's.
+        """
+        return (await self._read("POST", path, (), json_body=body, as_client=as_client)).body
+
+    async def download(self, path: str) -> bytes:
+        """The bytes of a file. Raises RecordRejected when the package has none."""
+        return await self._with_retries(lambda: self._exchange("GET", path, (), None, None, binary=True))  # type: ignore[no-any-return]
+
+    async def write(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        query: Query = (),
+        *,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+    ) -> Any:
+        """Parsed JSON of a write, or None when the answer is empty. Never repeated, but after a 401 or in a queue.
+
+        Raises OutcomeUnknown for everything that does not prove that nothing happened.
+        """
+        answer: Answer = await self._exchange(method, path, query, body, files, writing=True)
+        return answer.body
+
+    async def _read(
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        *,
+        absent: Sequence[int] = (),
+        endpoint: str = "API",
+        json_body: object = None,
+        as_client: bool = False,
+    ) -> Answer:
+        answer: Answer = await self._with_retries(
+            lambda: self._exchange(
+                method, path, query, json_body, None, absent=absent, endpoint=endpoint, as_client=as_client
+            )
+        )
+        return answer
+
+    async def _with_retries(self, call: Callable[[], Any]) -> Any:
+        async for attempt in stamina.retry_context(
+            on=lambda error: isinstance(error, TransientError) and error.retry_after is None,
+            attempts=READ_ATTEMPTS,
+            wait_initial=0.3,
+            wait_max=3,
+            timeout=None,
+        ):
+            with attempt:
+                return await call()
+        raise AssertionError("stamina ends with a return or a raise")
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: object,
+        files: Mapping[str, tuple[str, bytes, str]] | None,
+        *,
+        writing: bool = False,
+        binary: bool = False,
+        absent: Sequence[int] = (),
+        endpoint: str = "API",
+        as_client: bool = False,
+    ) -> Any:
+        secrets = await self._credentials.current()
+        for attempt in (1, 2):
+            headers = self._client_headers() if as_client else self._headers(secrets)
+            request = self._request(method, self.url(path, endpoint), query, body, files, headers)
+            status, received, content = await self._send(request, writing, Exchange(method, path, None, body, None))
+            if status == 401 and attempt == 1 and not as_client:
+                secrets = await self._credentials.renewed(secrets)
+                continue
+            if binary and status == 200:
+                return content
+            answer = _answer(status, content, received)
+            if status in absent:
+                return answer
+            self._judge(answer, writing, binary, Exchange(method, path, status, body, answer.body))
+            return answer
+        raise AssertionError("the second attempt returns or raises")
+
+    def _headers(self, secrets: Mapping[str, str]) -> dict[str, str]:
+        values = {**self.fields, **secrets}
+        return {name: fill(template, values, quoted=False) for name, template in self._auth.headers.items()}
+
+    def _client_headers(self) -> dict[str, str]:
+        pair = f"{self._oauth_client.get('client_id', '')}:{self._oauth_client.get('client_secret', '')}"
+        return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        query: Query,
+        body: object,
+        files: Mapping[str, tuple[str, bytes, str]] | None,
+        headers: dict[str, str],
+    ) -> httpx.Request:
+        pairs = query.items() if isinstance(query, Mapping) else query
+        params = httpx.QueryParams([(name, str(value)) for name, value in pairs if value is not None])
+        headers = {"Accept": "application/json", **headers}
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(body).encode()
+        return self._client.build_request(method, url, params=params, content=content, files=files, headers=headers)
+
+    async def _send(
+        self, request: httpx.Request, writing: bool, exchange: Exchange
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        limit = self._manifest.rate_limit
+        await self._limiter.turn(self._connection, limit.per_minute, limit.burst)
+        self.calls += 1
+        host = urlsplit(str(request.url)).hostname or ""
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                content = await _content(response)
+            finally:
+                await response.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            VENDOR_CALLS.labels(self._manifest.name, "unreachable").inc()
+            _fail(TransientError("package_unreachable", package=self._manifest.title, host=host), exchange, error)
+        except httpx.HTTPError as error:
+            VENDOR_CALLS.labels(self._manifest.name, "broken").inc()
+            kind = OutcomeUnknown if writing else TransientError
+            _fail(kind("answer_lost", package=self._manifest.title, host=host), exchange, error)
+        VENDOR_CALLS.labels(self._manifest.name, f"{response.status_code // 100}xx").inc()
+        await self._heed(response)
+        return response.status_code, response.headers, content
+
+    async def _heed(self, response: httpx.Response) -> None:
+        limit = self._manifest.rate_limit
+        remaining = response.headers.get(limit.remaining_header) if limit.remaining_header else None
+        if response.status_code == 429:
+            await self._limiter.pause(self._connection, self._retry_after(response.headers))
+        elif remaining is not None and remaining.isdecimal() and int(remaining) <= 1:
+            seconds = self._until_reset(response.headers)
+            if seconds is not None:
+                await self._limiter.heed(self._connection, int(remaining), seconds)
+
+    def _retry_after(self, headers: Mapping[str, str]) -> float:
+        stated = headers.get("retry-after", "")
+        if stated.isdecimal():
+            return min(float(stated), 24 * 3600)
+        return self._until_reset(headers) or self._manifest.rate_limit.default_pause_s
+
+    def _until_reset(self, headers: Mapping[str, str]) -> float | None:
+        limit = self._manifest.rate_limit
+        stated = headers.get(limit.reset_header, "") if limit.reset_header else ""
+        try:
+            reset = float(stated)
+        except ValueError:
+            return None
+        if limit.reset_unit != "seconds_left":
+            reset = reset / (1000 if limit.reset_unit == "epoch_ms" else 1) - time.time()
+        return min(max(reset, 0), 24 * 3600)
+
+    def _judge(self, answer: Answer, writing: bool, binary: bool, exchange: Exchange) -> None:
+        """Raises what an answer means; returns when it is a success."""
+        refusal = self._refusal(answer) if self._refusal and answer.is_json and answer.body is not None else None
+        if answer.status == 429:
+            _fail(
+                TransientError("too_many_calls", retry_after=self._retry_after(answer.headers), words=_words(refusal)),
+                exchange,
+            )
+        if answer.status >= 500 or (answer.status == 408):
+            kind = OutcomeUnknown if writing else TransientError
+            _fail(kind("package_failed", words=_words(refusal), status=answer.status), exchange)
+        if refusal is not None:
+            _fail(_refused(refusal, writing), exchange)
+        if 200 <= answer.status < 300:
+            if binary or (not answer.is_json and answer.body is not None):
+                kind = OutcomeUnknown if writing else TransientError
+                _fail(kind("answer_not_json", words=_first_line(answer.body)), exchange)
+            return
+        _fail(self._by_status(answer), exchange)
+
+    def _by_status(self, answer: Answer) -> VendorError:
+        words = _first_line(answer.body)
+        match answer.status:
+            case 401:
+                return ReauthRequired("access_refused", words=words, package=self._manifest.title)
+            case 403:
+                return ConfigError("no_rights", words=words, package=self._manifest.title)
+            case 404 | 410:
+                return RecordRejected("not_found", words=words, package=self._manifest.title)
+            case status if 300 <= status < 400:
+                return TransientError("unexpected_redirect", words=words, package=self._manifest.title)
+            case _:
+                return RecordRejected("refused", words=words, package=self._manifest.title)
+
+
+def _refused(refusal: Refusal, writing: bool) -> VendorError:
+    match refusal.kind:
+        case "config":
+            return ConfigError(refusal.key, words=refusal.words, field=refusal.field)
+        case "reauth":
+            return ReauthRequired(refusal.key, words=refusal.words)
+        case "transient":
+            return TransientError(refusal.key, words=refusal.words, retry_after=refusal.retry_after)
+        case "unknown":
+            kind = OutcomeUnknown if writing else TransientError
+            return kind(refusal.key, words=refusal.words)
+        case _:
+            return RecordRejected(refusal.key, words=refusal.words, field=refusal.field)
+
+
+async def _content(response: httpx.Response) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > LARGEST_ANSWER:
+            raise httpx.ReadError("answer too large", request=response.request)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _answer(status: int, content: bytes, headers: Mapping[str, str]) -> Answer:
+    if not content.strip():
+        return Answer(status, None, True, headers)
+    try:
+        return Answer(status, json.loads(content), True, headers)
+    except (ValueError, RecursionError):
+        return Answer(status, content[:2000].decode("utf-8", "replace"), False, headers)
+
+
+def _words(refusal: Refusal | None) -> str:
+    return refusal.words if refusal else ""
+
+
+def _first_line(body: object) -> str:
+    if body is None:
+        return ""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return " ".join(text.split())[:300]
+
+
+def _fail(error: VendorError, exchange: Exchange, cause: BaseException | None = None) -> NoReturn:
+    error.exchange = exchange
+    raise error from cause
