@@ -69,7 +69,8 @@ class TransientError(VendorError):
     """Nothing happened at the other side. `retry_after` is the package's wish in seconds, when it said one."""
 
     def __init__(self, key: str, *, retry_after: float | None = None, words: str = "", **values: object) -> None:
-        super().__init__(key, words=words, **values)
+        super().__init__(key, words=words)
+        self.values = {name: str(value) for name, value in values.items()}
         self.retry_after = retry_after
 
 

@@ -141,6 +141,10 @@ class Http:
         """The absolute URL of a path under a manifest endpoint."""
         return fill(self._endpoints[endpoint], self.fields).rstrip("/") + path
 
+    async def token(self) -> str:
+        """The access token, for packages that want it inside a body."""
+        return (await self._credentials.current()).get("access_token", "")
+
     async def get(self, path: str, query: Query = (), *, absent: Sequence[int] = (), endpoint: str = "API") -> Any:
         """Parsed JSON of a read; None when the answer is empty or its status is one of `absent`."""
         answer = await self._read("GET", path, query, absent=absent, endpoint=endpoint)

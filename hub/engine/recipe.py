@@ -1,0 +1,75 @@
+"""Which documents flow between which packages: the offered pairs as data, every other possible pair by itself."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from hub.engine import registry
+from hub.engine.schedule import Schedule
+from hub.sdk.connector import Connector
+
+FLOWS = ("customers", "invoices", "journals", "payments")
+"""In the order in which a run does them: a debtor before its invoice, a payment after it."""
+
+
+class Recipe(BaseModel):
+    """One pair. `settings` are the defaults that differ from the engine's and the connectors' own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    source: str
+    target: str
+    flows: tuple[str, ...]
+    schedule: Schedule = Schedule.every_15_minutes
+    settings: Mapping[str, Any] = {}
+    questions: tuple[str, ...] = ()
+    offered: bool = True
+
+    def direction(self, flow: str) -> Literal["forth", "back"]:
+        """Payments flow from the target back to the source, everything else forth."""
+        return "back" if flow == "payments" else "forth"
+
+
+def possible_flows(source: Connector, target: Connector) -> tuple[str, ...]:
+    """What these two packages can exchange, in run order."""
+    forth = [flow for flow in source.sources if flow in target.targets]
+    back = ["payments"] if "payments" in source.targets and set(target.settlements) & set(forth) else []
+    return tuple(flow for flow in FLOWS if flow in (*forth, *back))
+
+
+@cache
+def _offered() -> Mapping[str, Recipe]:
+    folder = Path(__file__).parent.parent / "recipes"
+    recipes = [Recipe.model_validate(yaml.safe_load(path.read_text())) for path in sorted(folder.glob("*.yaml"))]
+    return {recipe.id: recipe for recipe in recipes}
+
+
+def all_recipes() -> Mapping[str, Recipe]:
+    """The offered pairs first, then every other pair of which a document can flow."""
+    known = registry.all_connectors()
+    found = {name: one for name, one in _offered().items() if one.source in known and one.target in known}
+    for source in known.values():
+        for target in known.values():
+            name = f"{source.manifest.name}-{target.manifest.name}"
+            flows = possible_flows(source, target)
+            if name not in found and source is not target and set(flows) - {"customers"}:
+                schedule = Schedule.nightly if "journals" in flows else Schedule.every_15_minutes
+                found[name] = Recipe(
+                    id=name,
+                    source=source.manifest.name,
+                    target=target.manifest.name,
+                    flows=flows,
+                    schedule=schedule,
+                    offered=False,
+                )
+    return found
+
+
+def get(name: str) -> Recipe:
+    """The recipe of this id. Raises KeyError."""
+    return all_recipes()[name]
