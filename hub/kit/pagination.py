@@ -66,13 +66,13 @@ def _typed(value: object) -> CursorValue:
     match value:
         case None | str() | bool() | int():
             return value
-        case {"t": str(text)} if len(value) == 1:
+        case {"t": str(text)}:
             return datetime.fromisoformat(text)
-        case {"d": str(text)} if len(value) == 1:
+        case {"d": str(text)}:
             return date.fromisoformat(text)
-        case {"n": str(text)} if len(value) == 1:
+        case {"n": str(text)}:
             return Decimal(text)
-        case {"u": str(text)} if len(value) == 1:
+        case {"u": str(text)}:
             return UUID(text)
         case _:
             raise ValueError("a value of an unknown kind")
