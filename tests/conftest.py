@@ -17,8 +17,7 @@ from hub.migrations import migrate
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """Settings of a hub of its own; nothing comes from the environment."""
     return Config.model_construct(
-        **{**Config.model_construct().model_dump(), "data_dir": tmp_path_factory.mktemp("data")}
-        | {"secret_keys": [SecretKey("test", bytes(range(32)))], "sandbox": True}
+        data_dir=tmp_path_factory.mktemp("data"), secret_keys=[SecretKey("test", bytes(range(32)))], sandbox=True
     )
 
 

@@ -39,7 +39,7 @@ class _SyncSession(Session):
     """A session that enters its tenant at the begin of every transaction, also after a commit halfway."""
 
     # SQLModel warns at each `execute`, which is how everything but a plain select is run.
-    execute = orm.Session.execute  # type: ignore[assignment]
+    execute = orm.Session.execute
 
 
 @event.listens_for(_SyncSession, "after_begin")
@@ -57,7 +57,7 @@ class HubSession(AsyncSession):
     """An `AsyncSession` that runs what was given to `after_commit` once its transaction is safe."""
 
     sync_session_class = _SyncSession
-    execute = asyncio_orm.AsyncSession.execute  # type: ignore[assignment]
+    execute = asyncio_orm.AsyncSession.execute
 
     async def commit(self) -> None:
         """Commit, then run the callbacks; a callback that fails is logged, for the rows are already there."""
