@@ -1,0 +1,91 @@
+"""The laws every document keeps before it is sent: small named functions, each returning all it finds."""
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+
+from hub.accounting.booking import Booking, CustomerBooking, PaymentBooking, SalesBooking
+from hub.accounting.documents import Finding
+from hub.accounting.money import CENT, ZERO, cents
+
+Check = Callable[[SalesBooking], Iterable[Finding]]
+
+
+def lines_are_there(booking: SalesBooking) -> Iterable[Finding]:
+    """An invoice has at least one line."""
+    if not booking.lines:
+        yield Finding(key="invoice_without_lines", values={"number": booking.invoice.number})
+
+
+def totals_add_up(booking: SalesBooking) -> Iterable[Finding]:
+    """Net + VAT = total, to the cent, as the source printed them."""
+    invoice = booking.invoice
+    difference = invoice.total - invoice.total_net - invoice.total_vat
+    if difference:
+        yield Finding(key="totals_differ", values=_amounts(invoice.total, invoice.total_net + invoice.total_vat))
+
+
+def net_lines_add_up(booking: SalesBooking) -> Iterable[Finding]:
+    """The lines' net amounts are the invoice's net total, to the cent: a difference is shown, never spread here."""
+    total = sum((line.net for line in booking.lines), ZERO)
+    if total != booking.invoice.total_net:
+        yield Finding(key="net_lines_differ", values=_amounts(booking.invoice.total_net, total))
+
+
+def vat_lines_add_up(booking: SalesBooking) -> Iterable[Finding]:
+    """The lines' VAT is the invoice's VAT total, to the cent."""
+    total = sum((line.vat for line in booking.lines), ZERO)
+    if total != booking.invoice.total_vat:
+        yield Finding(key="vat_lines_differ", values=_amounts(booking.invoice.total_vat, total))
+
+
+def amounts_are_whole_cents(booking: SalesBooking) -> Iterable[Finding]:
+    """No amount that is booked has a part of a cent."""
+    invoice = booking.invoice
+    for value in (invoice.total, *(line.net for line in booking.lines), *(line.vat for line in booking.lines)):
+        if value != cents(value):
+            yield Finding(key="part_of_a_cent", values={"amount": str(value)})
+            return
+
+
+def vat_fits_its_class(booking: SalesBooking) -> Iterable[Finding]:
+    """Per VAT class the VAT is its percentage of the net, give or take a cent a line: rounding, nothing else."""
+    groups: dict[str, list[Decimal]] = {}
+    shown: dict[str, tuple[str, Decimal]] = {}
+    for line in booking.lines:
+        if line.vat_class is not None and line.vat_class.percentage is not None:
+            sums = groups.setdefault(line.vat_class.id, [ZERO, ZERO, ZERO])
+            sums[0] += line.net
+            sums[1] += line.vat
+            sums[2] += 1
+            shown[line.vat_class.id] = (line.vat_class.label or line.vat_class.id, line.vat_class.percentage)
+    for key, (net, vat, count) in groups.items():
+        label, percentage = shown[key]
+        expected = cents(net * percentage / 100)
+        if abs(expected - vat) > CENT * count:
+            yield Finding(key="vat_not_its_percentage", values={"vat_class": label, **_amounts(expected, vat)})
+
+
+SALES: tuple[Check, ...] = (
+    lines_are_there,
+    totals_add_up,
+    net_lines_add_up,
+    vat_lines_add_up,
+    amounts_are_whole_cents,
+    vat_fits_its_class,
+)
+"""All laws of a sales invoice, in the order in which a human would check them."""
+
+
+def findings(booking: Booking) -> list[Finding]:
+    """Everything that is wrong with a booking by the laws of bookkeeping alone."""
+    match booking:
+        case SalesBooking():
+            return [finding for law in SALES for finding in law(booking)]
+        case CustomerBooking():
+            return []
+        case PaymentBooking():
+            return [Finding(key="payment_of_nothing", values={})] if booking.payment.amount == 0 else []
+
+
+def _amounts(expected: Decimal, actual: Decimal) -> dict[str, str]:
+    return {"expected": f"{expected:f}", "actual": f"{actual:f}", "difference": f"{actual - expected:f}"}
