@@ -199,6 +199,8 @@ class Ignored(Part):
     source_id: Text
     reason: Finding
     number: str = ""
+    noted: bool = False
+    """Whether the source's timeline should say so too: a choice of a human deserves it, a concept does not."""
 
 
 def document_from(kind: type[Document], stored: Mapping[str, Any]) -> Document:

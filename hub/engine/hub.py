@@ -24,7 +24,7 @@ class Hub:
 
     config: Config
     database: Database
-    redis: "Redis[bytes]"
+    redis: Redis
     clock: Clock
     keys: KeyRing
     mailer: Mailer

@@ -203,14 +203,24 @@ class Item(Owned, table=True):
     """The settings version of the last attempt."""
     attempts: int = 0
     retry_at: datetime | None = moment(default=None)
-    absent: bool = False
-    """A human said that it is not in the target: look-alikes there no longer hold it up."""
+    forced: bool = False
+    """A human looked and said: go on. Look-alikes and hands that changed the booking no longer hold it up."""
     note: str = ""
     """A message for the source's timeline that has yet to be written: its translation key."""
     attach: bool = False
     """The printed document has yet to be hung on the booking."""
     run_id: UUID | None = None
     created_at: datetime = moment()
+    updated_at: datetime = moment()
+
+
+class Party(Owned, table=True):
+    """A customer's card as the source last showed it; becomes an item once it has to be in a target."""
+
+    combi_id: UUID = Field(primary_key=True, foreign_key="combi.id")
+    source_id: str = Field(primary_key=True)
+    raw: dict[str, Any] = tree()
+    fingerprint: str
     updated_at: datetime = moment()
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -41,7 +40,7 @@ class NotNow(Exception):
 class Turns:
     """All workers' turns. Without Valkey each process keeps to the rate by itself."""
 
-    def __init__(self, redis: "Redis[Any]") -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._script = redis.register_script(_TURN)
         self._local: dict[str, float] = {}

@@ -3,6 +3,7 @@
 The only module that imports the HTTP library; its successor httpx2 is API-compatible, so moving is one line.
 """
 
+import asyncio
 import base64
 import string
 import time
@@ -16,6 +17,7 @@ import httpx
 import stamina
 
 from hub.kit import json
+from hub.kit.limiter import NotNow
 from hub.kit.metrics import VENDOR_CALLS
 from hub.sdk.errors import (
     ConfigError,
@@ -55,13 +57,10 @@ class Limiter(Protocol):
     """The turn-taking of all workers on one connection."""
 
     async def turn(self, key: str, per_minute: float, burst: int) -> None:
-        """Returns when a call may be made; raises TransientError(retry_after) when that is not soon."""
+        """Returns when a call may be made; raises NotNow when that is not soon."""
 
     async def pause(self, key: str, seconds: float) -> None:
         """Nobody calls on this connection for so long."""
-
-    async def heed(self, key: str, remaining: int, seconds: float) -> None:
-        """The package says that `remaining` calls are left until `seconds` from now."""
 
 
 @dataclass(frozen=True)
@@ -268,19 +267,23 @@ class Http:
         self, request: httpx.Request, writing: bool, exchange: Exchange
     ) -> tuple[int, Mapping[str, str], bytes]:
         limit = self._manifest.rate_limit
-        await self._limiter.turn(self._connection, limit.per_minute, limit.burst)
+        try:
+            await self._limiter.turn(self._connection, limit.per_minute, limit.burst)
+        except NotNow as wait:
+            raise TransientError("own_rate_limit", retry_after=wait.seconds, package=self._manifest.title) from wait
         self.calls += 1
         host = urlsplit(str(request.url)).hostname or ""
         try:
-            response = await self._client.send(request, stream=True)
-            try:
-                content = await _content(response)
-            finally:
-                await response.aclose()
+            async with asyncio.timeout(self._manifest.timeout_s + 5):
+                response = await self._client.send(request, stream=True)
+                try:
+                    content = await _content(response)
+                finally:
+                    await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             VENDOR_CALLS.labels(self._manifest.name, "unreachable").inc()
             _fail(TransientError("package_unreachable", package=self._manifest.title, host=host), exchange, error)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             VENDOR_CALLS.labels(self._manifest.name, "broken").inc()
             kind = OutcomeUnknown if writing else TransientError
             _fail(kind("answer_lost", package=self._manifest.title, host=host), exchange, error)
@@ -293,10 +296,8 @@ class Http:
         remaining = response.headers.get(limit.remaining_header) if limit.remaining_header else None
         if response.status_code == 429:
             await self._limiter.pause(self._connection, self._retry_after(response.headers))
-        elif remaining is not None and remaining.isdecimal() and int(remaining) <= 1:
-            seconds = self._until_reset(response.headers)
-            if seconds is not None:
-                await self._limiter.heed(self._connection, int(remaining), seconds)
+        elif remaining is not None and remaining.strip() == "0":
+            await self._limiter.pause(self._connection, self._until_reset(response.headers) or 1)
 
     def _retry_after(self, headers: Mapping[str, str]) -> float:
         stated = headers.get("retry-after", "")

@@ -1,0 +1,175 @@
+"""What a run carries along: the combi as it was, its two links, its lease, its counts and its lines for the log."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hub.accounting.chart import Master
+from hub.accounting.documents import Finding
+from hub.engine.clients import Link
+from hub.engine.models import Combi, MasterData, Run
+from hub.engine.recipe import Recipe
+from hub.engine.settings import CombiSettings
+from hub.kit.clock import Clock
+from hub.kit.database import Database
+from hub.sdk.connector import SourceStream, TargetWriter
+from hub.sdk.errors import Exchange
+from hub.sdk.manifest import WriterFacts
+
+MASTER_AGE = timedelta(hours=1)
+"""How old master data may be when nothing is wrong with it."""
+MASTER_DOUBT = timedelta(seconds=60)
+"""How old it may be when a document does not fit it."""
+
+
+class LeaseLost(Exception):
+    """Another worker has this run, or may soon: not one more call."""
+
+
+class Cancelled(Exception):
+    """A human stopped the run."""
+
+
+@dataclass
+class Lease:
+    """The right to work on a run, kept alive by heartbeats and measured by this machine's monotonic clock."""
+
+    owner: str
+    valid_until: float = float("inf")
+    lost: bool = False
+    cancelled: bool = False
+    margin_s: float = 26
+    """Longer than one call to a package can take: a call begun in time ends before the lease does."""
+
+    def check(self) -> None:
+        """Returns when a call may still be begun. Raises LeaseLost or Cancelled."""
+        if self.lost or time.monotonic() > self.valid_until - self.margin_s:
+            raise LeaseLost(self.owner)
+        if self.cancelled:
+            raise Cancelled(self.owner)
+
+
+@dataclass
+class LogLine:
+    """A line for the log, written with the next commit."""
+
+    key: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    level: str = "info"
+    item_id: UUID | None = None
+    evidence: Exchange | None = None
+
+
+@dataclass
+class Context:
+    """Everything the steps of one slice share."""
+
+    database: Database
+    clock: Clock
+    combi: Combi
+    run: Run
+    recipe: Recipe
+    settings: CombiSettings
+    mappings: Mapping[str, Mapping[str, str]]
+    source: Link
+    target: Link
+    lease: Lease
+    ends_at: float
+    """Monotonic: when this slice gives the worker to others."""
+    counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    lines: list[LogLine] = field(default_factory=list)
+    masters: dict[str, tuple[Master, datetime]] = field(default_factory=dict)
+    window: int = 8
+    """How many documents are marked as sent at once: grows while the target is fast."""
+
+    @property
+    def organisation_id(self) -> UUID:
+        """The tenant."""
+        return self.combi.organisation_id
+
+    @property
+    def out_of_time(self) -> bool:
+        """True when the slice is over; raises when the run may not go on at all."""
+        self.lease.check()
+        return time.monotonic() > self.ends_at
+
+    def flows(self) -> tuple[str, ...]:
+        """The flows that run, in order."""
+        wanted = self.settings.flows
+        return tuple(flow for flow in self.recipe.flows if wanted is None or flow in wanted)
+
+    def origin(self, flow: str) -> Link:
+        """Where a flow's documents come from."""
+        return self.source if self.recipe.direction(flow) == "forth" else self.target
+
+    def destination(self, flow: str) -> Link:
+        """Where a flow's documents go."""
+        return self.target if self.recipe.direction(flow) == "forth" else self.source
+
+    def stream(self, flow: str) -> SourceStream:
+        """How a flow's documents are read."""
+        return self.origin(flow).connector.sources[flow]
+
+    def writer(self, flow: str) -> TargetWriter:
+        """How a flow's documents are written."""
+        return self.destination(flow).connector.targets[flow]
+
+    def facts(self, flow: str) -> WriterFacts:
+        """What the target promises of a flow."""
+        return self.destination(flow).connector.manifest.targets[flow]
+
+    def log(self, key: str, *, level: str = "info", item: UUID | None = None, **values: object) -> None:
+        """A line for the log."""
+        self.lines.append(LogLine(key, values, level, item))
+
+    def log_finding(self, finding: Finding, item: UUID | None, evidence: Exchange | None = None) -> None:
+        """A finding as a line of the log."""
+        self.lines.append(LogLine(f"finding.{finding.key}", finding.values, "warning", item, evidence))
+
+    async def master(self, administration: str, *, doubted: bool = False) -> Master:
+        """The target's master data, from the store while it is young enough."""
+        now = self.clock.now()
+        oldest = now - (MASTER_DOUBT if doubted else MASTER_AGE)
+        known = self.masters.get(administration)
+        if known is None:
+            known = await self._stored_master(administration)
+        if known is None or known[1] < oldest:
+            known = (await self._fetched_master(administration), now)
+        self.masters[administration] = known
+        return known[0]
+
+    def master_age(self, administration: str) -> timedelta:
+        """How old the master data in use is."""
+        known = self.masters.get(administration)
+        return self.clock.now() - known[1] if known else timedelta(0)
+
+    async def _stored_master(self, administration: str) -> tuple[Master, datetime] | None:
+        async with self.database.tenant(self.organisation_id) as session:
+            row = await session.get(MasterData, (self.target.connection_id, administration))
+        return (Master.model_validate(row.value, strict=False), row.fetched_at) if row else None
+
+    async def _fetched_master(self, administration: str) -> Master:
+        read = self.target.connector.master
+        if read is None:
+            return Master(administration=administration)
+        self.lease.check()
+        master = await read(self.target.http, administration)
+        row = MasterData(
+            organisation_id=self.organisation_id,
+            connection_id=self.target.connection_id,
+            administration=administration,
+            value=master.model_dump(mode="json"),
+            fetched_at=self.clock.now(),
+        )
+        async with self.database.tenant(self.organisation_id) as session:
+            await session.merge(row)
+        return master
+
+
+def progress_of(run: Run) -> dict[str, Any]:
+    """The run's progress, to be changed and stored back."""
+    return dict(run.progress)
