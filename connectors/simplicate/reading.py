@@ -1,0 +1,94 @@
+"""Simplicate's spellings read as values: strings for numbers, absent keys, nulls and zero dates (dossier 2.6)."""
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from html import unescape
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hub.accounting.money import decimal
+
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+_BREAK = re.compile(r"<(br|/p|/div|/li|/tr|/h\d)\b[^>]*>", re.IGNORECASE)
+_TAG = re.compile(r"<(/?[a-z][^<>]*|!--.*?--)>", re.IGNORECASE | re.DOTALL)
+_ZERO_DATES = ("0000-00-00", "1970-01-01")
+
+
+def text(value: object) -> str:
+    """A string or a number as trimmed text; empty for all that means nothing."""
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        return ""
+    return str(value).replace("\x00", "").strip()
+
+
+def plain(value: object) -> str:
+    """Text without markup, on one line."""
+    stripped = unescape(_TAG.sub("", _BREAK.sub(" ", text(value))))
+    return " ".join(stripped.replace("\x00", "").split())
+
+
+def number(value: object) -> Decimal:
+    """An exact number. Raises ValueError for nothing and for text that is none."""
+    return decimal(value)
+
+
+def flag(value: object, default: bool = False) -> bool:
+    """A boolean in any of the spellings seen: true, 1, "1"."""
+    word = str(value).strip().lower() if isinstance(value, bool | int | str) else ""
+    return True if word in ("true", "1", "yes") else False if word in ("false", "0", "no") else default
+
+
+def day(value: object) -> date | None:
+    """The day of a date or datetime, None for nothing. Raises ValueError for other text."""
+    word = text(value)
+    return None if not word or word.startswith(_ZERO_DATES) else date.fromisoformat(word[:10])
+
+
+def moment(value: object) -> str:
+    """A datetime as `YYYY-MM-DD HH:MM:SS` on Dutch clocks, as filters want it; empty for nothing or nonsense."""
+    word = text(value)
+    if len(word) < len("2026-01-01 00:00") or word.startswith(_ZERO_DATES):
+        return ""
+    try:
+        read = datetime.fromisoformat(word)
+    except ValueError:
+        return ""
+    return (read.astimezone(AMSTERDAM) if read.tzinfo else read).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def part(value: object) -> Mapping[str, Any]:
+    """A nested object; empty when there is none."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def rows(body: object) -> list[Mapping[str, Any]]:
+    """The records of an answer, whether its `data` is a list, one object or nothing."""
+    data = body.get("data") if isinstance(body, Mapping) else body
+    found = data if isinstance(data, list) else [data]
+    return [row for row in found if isinstance(row, Mapping)]
+
+
+def one(body: object) -> Mapping[str, Any] | None:
+    """The record of an answer by id; some come as a list of one (dossier 2.2)."""
+    found = rows(body)
+    return found[0] if len(found) == 1 and found[0] else None
+
+
+def words(body: object) -> list[str]:
+    """The package's own words in `errors` (objects or texts) or `message` (dossier 2.5)."""
+    if not isinstance(body, Mapping):
+        return []
+    errors = body.get("errors") or body.get("error")
+    found = errors if isinstance(errors, list) else [errors]
+    said = [_words_of(error) for error in found]
+    return [word for word in said if word] or [word for word in (text(body.get("message")),) if word]
+
+
+def _words_of(error: object) -> str:
+    if not isinstance(error, Mapping):
+        return text(error)
+    names = ("translated_message", "message", "error_message")
+    inner = part(error.get("error"))
+    return next((text(source.get(name)) for source in (error, inner) for name in names if text(source.get(name))), "")
