@@ -131,8 +131,8 @@ def set_up(log_format: Literal["json", "console"] = "console", level: int = logg
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
-    # Addresses with tokens in them; our own client logs each call, redacted.
-    for name in ("httpx", "httpcore"):
+    # Our own client logs each call, redacted, and a migration is one line of ours.
+    for name in ("httpx", "httpcore", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

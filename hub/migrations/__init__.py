@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
@@ -17,6 +18,9 @@ from hub.kit.database import driver_url
 
 # Any number that no other program on the same database uses.
 _ADVISORY_LOCK = 0x636F6D6269
+
+
+_log = structlog.get_logger(__name__)
 
 
 class MigrationError(Exception):
@@ -76,6 +80,7 @@ def _migrate_locked(connection: Connection, revision: str) -> None:
         else:
             command.upgrade(config, revision)
         connection.commit()
+        _log.info("database_migrated", before=present, now=_current(connection))
     except DBAPIError as error:
         connection.rollback()
         if getattr(error.orig, "sqlstate", None) != "42501":  # insufficient_privilege

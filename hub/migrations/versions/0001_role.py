@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the role, shared by all databases of a server, and give it the use of every table made from now on."""
+    """Make the role, which all databases of a server share; it may use nothing but what each table grants it."""
     op.execute(
         """
         do $$
@@ -29,12 +29,8 @@ def upgrade() -> None:
         """
     )
     op.execute("grant usage on schema public to hub_app")
-    op.execute("alter default privileges in schema public grant select, insert, update, delete on tables to hub_app")
-    op.execute("alter default privileges in schema public grant usage, select on sequences to hub_app")
 
 
 def downgrade() -> None:
-    """Take the rights away; the role stays, other databases of the server may use it."""
-    op.execute("alter default privileges in schema public revoke select, insert, update, delete on tables from hub_app")
-    op.execute("alter default privileges in schema public revoke usage, select on sequences from hub_app")
+    """Take the right away; the role stays, other databases of the server may use it."""
     op.execute("revoke usage on schema public from hub_app")
