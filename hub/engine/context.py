@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from hub.accounting.chart import Master
@@ -168,8 +167,3 @@ class Context:
         async with self.database.tenant(self.organisation_id) as session:
             await session.merge(row)
         return master
-
-
-def progress_of(run: Run) -> dict[str, Any]:
-    """The run's progress, to be changed and stored back."""
-    return dict(run.progress)

@@ -1,0 +1,230 @@
+"""Adoption: what stands in the target already is recognised and taken over; what only looks like it is asked about."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import text
+
+from hub.accounting.documents import Customer, Finding, SalesInvoice
+from hub.engine import read, store
+from hub.engine.context import Context
+from hub.engine.resolve import Work
+from hub.sdk.connector import Existing, Receipt, TargetWriter
+
+FEW = 20
+"""Up to so many customers it costs less to ask for each than to list them all."""
+
+
+def receipt_of(existing: Existing, total: Decimal | None) -> Receipt:
+    """The receipt of something that stood there; its total is taken over when the listing showed it."""
+    return Receipt(
+        ref=existing.ref,
+        label=existing.label or existing.number,
+        total=existing.total if existing.total is not None else total,
+        open_item=existing.open_item,
+        existed=True,
+    )
+
+
+async def recognise(ctx: Context, flow: str, works: Sequence[Work]) -> list[Work]:
+    """Gives the works back, each with `existing` when it stands there, or with a finding when that is not sure."""
+    writer = ctx.writer(flow)
+    for work in works:
+        work.existing = None
+        if isinstance(work.document, Customer) and work.claim is None and work.document.emails and not work.forced:
+            work.claim = work.document.emails[0]
+        if work.forced and flow == "customers":
+            work.claim = None
+    asked = [work for work in works if not work.forced]
+    listed: set[str] = set()
+    if writer.index is not None:
+        for administration in sorted({work.administration for work in asked}):
+            if await _listed(ctx, flow, administration, writer, len(asked)):
+                listed.add(administration)
+    found = await _from_store(ctx, flow, writer, asked)
+    for work in asked:
+        candidates = found.get(work.id, [])
+        if work.administration not in listed and flow == "customers":
+            candidates = await _live(ctx, flow, writer, work)
+        _decide(work, writer, candidates)
+    await _refuse_others(ctx, flow, asked)
+    return list(works)
+
+
+async def _listed(ctx: Context, flow: str, administration: str, writer: TargetWriter, count: int) -> bool:
+    """Makes the listing of an administration on a combi's first run. True when it is complete and of this run."""
+    name = f"standing:{flow}:{administration}"
+    known = await read.position(ctx, name)
+    if known is not None:
+        return known.get("run") == str(ctx.run.id)
+    if writer.index is None or (flow == "customers" and writer.match is not None and count <= FEW):
+        return False
+    since = None if flow == "customers" else await _earliest(ctx, flow)
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        await session.execute(
+            text("DELETE FROM standing WHERE combi_id = :c AND stream = :s AND administration = :a"),
+            {"c": ctx.combi.id, "s": flow, "a": administration},
+        )
+    total = 0
+    async for page in writer.index(ctx.destination(flow).http, administration, since, ctx.settings):
+        ctx.lease.check()
+        total += len(page)
+        await _keep(ctx, flow, administration, page)
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        await read.move(session, ctx, name, {"run": str(ctx.run.id), "entries": total})
+    ctx.log("adopt.listed", flow=flow, administration=administration, entries=total)
+    return True
+
+
+async def _earliest(ctx: Context, flow: str) -> date | None:
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        found = await session.execute(
+            text("SELECT min(date) FROM item WHERE combi_id = :c AND flow = :f AND status IN ('waiting', 'unknown')"),
+            {"c": ctx.combi.id, "f": flow},
+        )
+        return found.scalar_one_or_none()
+
+
+async def _keep(ctx: Context, flow: str, administration: str, page: Sequence[Existing]) -> None:
+    rows = [
+        {
+            "ref": one.ref,
+            "label": one.label,
+            "mark": one.mark,
+            "number": one.number,
+            "date": one.date,
+            "total": one.total,
+            "email": email.lower(),
+            "open_item": one.open_item,
+        }
+        for one in page
+        for email in (one.emails or ("",))
+    ]
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        await session.execute(
+            text(
+                """INSERT INTO standing (organisation_id, combi_id, stream, administration, ref, label, mark, number,
+                     date, total, email, open_item)
+                SELECT :organisation, :combi, :stream, :administration, r.*
+                FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(ref text, label text, mark text, number text,
+                     date date, total numeric, email text, open_item text)"""
+            ),
+            {
+                "organisation": ctx.organisation_id,
+                "combi": ctx.combi.id,
+                "stream": flow,
+                "administration": administration,
+                "rows": store.packed(rows),
+            },
+        )
+
+
+async def _from_store(
+    ctx: Context, flow: str, writer: TargetWriter, works: Iterable[Work]
+) -> dict[UUID, list[Existing]]:
+    rows = [
+        {
+            "id": work.id,
+            "administration": work.administration,
+            "marks": list(writer.marks(work.sure_key)),
+            "number": work.claim if flow != "customers" and work.claim else "",
+            "emails": list(work.document.emails) if isinstance(work.document, Customer) else [],
+        }
+        for work in works
+    ]
+    if not rows:
+        return {}
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        return await store.standing(session, ctx, flow, rows)
+
+
+async def _live(ctx: Context, flow: str, writer: TargetWriter, work: Work) -> list[Existing]:
+    if writer.match is None or work.booking is None:
+        return []
+    ctx.lease.check()
+    return list(await writer.match(ctx.destination(flow).http, work.booking))
+
+
+def _decide(work: Work, writer: TargetWriter, candidates: Sequence[Existing]) -> None:
+    marks = writer.marks(work.sure_key)
+    ours = {one.ref: one for one in candidates if one.mark and one.mark in marks}
+    if ours:
+        work.existing = next(iter(ours.values()))
+        return
+    match work.document:
+        case Customer():
+            _decide_customer(work, candidates)
+        case SalesInvoice() as invoice:
+            _decide_invoice(work, invoice, candidates)
+
+
+def _decide_customer(work: Work, candidates: Sequence[Existing]) -> None:
+    by_ref = {one.ref: one for one in candidates}
+    if len(by_ref) > 1:
+        shown = ", ".join(sorted(one.label or one.ref for one in by_ref.values()))
+        work.findings = [Finding(key="email_shared", values={"email": work.claim or "", "debtors": shown})]
+    elif by_ref:
+        work.existing = next(iter(by_ref.values()))
+
+
+def _decide_invoice(work: Work, invoice: SalesInvoice, candidates: Sequence[Existing]) -> None:
+    days = {invoice.date, getattr(work.booking, "date", invoice.date)}
+    same = [one for one in candidates if one.total == invoice.total and one.date in days]
+    if len({one.ref for one in same}) == 1:
+        work.existing = same[0]
+    elif candidates:
+        near = candidates[0]
+        work.findings = [
+            Finding(
+                key="near_miss",
+                values={
+                    "number": near.number,
+                    "booked_as": near.label or near.ref,
+                    "date": str(near.date or ""),
+                    "amount": f"{near.total:f}" if near.total is not None else "",
+                    "expected": f"{invoice.total:f}",
+                    "ref": near.ref,
+                },
+            )
+        ]
+
+
+async def _refuse_others(ctx: Context, flow: str, works: Sequence[Work]) -> None:
+    """What was found may already be another document's booking: then it is not this one's."""
+    wanted = [work for work in works if work.existing is not None]
+    if not wanted:
+        return
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        found = await session.execute(
+            text(
+                """SELECT r.id, d.label, d.ref FROM jsonb_to_recordset(cast(:rows AS jsonb))
+                     AS r(id uuid, target text, ref text, key text)
+                JOIN delivery d ON d.target = r.target AND d.stream = :stream AND d.ref = r.ref AND d.key <> r.key
+                  AND d.state IN ('sent', 'recorded')"""
+            ),
+            {
+                "stream": flow,
+                "rows": store.packed(
+                    {
+                        "id": work.id,
+                        "target": work.sure_key.target,
+                        "ref": work.existing.ref if work.existing else "",
+                        "key": work.sure_key.text,
+                    }
+                    for work in wanted
+                ),
+            },
+        )
+        taken = {row.id: row.label or row.ref for row in found}
+    seen: set[tuple[str, str]] = set()
+    for work in wanted:
+        place = (work.sure_key.target, work.existing.ref if work.existing else "")
+        if work.id in taken or place in seen:
+            key = "email_shared" if flow == "customers" else "number_taken"
+            label = taken.get(work.id, place[1])
+            values = {"email": work.claim or "", "debtors": label, "number": work.claim or work.number}
+            work.findings = [Finding(key=key, values=values)]
+            work.existing = None
+        seen.add(place)

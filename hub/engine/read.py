@@ -1,0 +1,166 @@
+"""Read: pages of raw records go into the store together with the cursor, so that nothing is seen and then forgotten."""
+
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from hub.accounting.documents import Document, Finding, Ignored
+from hub.engine import parties, points, store
+from hub.engine.context import Context
+from hub.engine.models import ItemStatus, Position
+from hub.engine.resolve import document_of, set_aside
+from hub.kit import json
+from hub.kit.ids import new_id
+from hub.sdk.connector import Cursor, Page, Raw, Since
+from hub.sdk.errors import Malformed, RecordRejected
+
+
+async def read(ctx: Context, flow: str) -> bool:
+    """Reads a flow's stream to its end. False when the slice ended first; the cursor knows where to go on."""
+    stream = ctx.stream(flow)
+    cursor = None if _afresh(ctx, flow) else await position(ctx, flow)
+    since = Since(cursor, ctx.combi.start_date)
+    pages = stream.read(ctx.origin(flow).http, since, ctx.settings)
+    async for page in pages:
+        if flow == "customers":
+            await _keep_customers(ctx, page)
+        else:
+            await _keep_documents(ctx, flow, page)
+        ctx.run.progress = {**ctx.run.progress, f"begun:{flow}": True}
+        if page.cursor is not None and ctx.out_of_time:
+            return False
+    return True
+
+
+def _afresh(ctx: Context, flow: str) -> bool:
+    """A run over everything starts without a cursor, once."""
+    return ctx.run.scope == "everything" and not ctx.run.progress.get(f"begun:{flow}")
+
+
+async def position(ctx: Context, stream: str) -> Cursor | None:
+    """How far a stream was read."""
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        row = await session.get(Position, (ctx.combi.id, stream))
+    return row.cursor if row else None
+
+
+async def move(session: AsyncSession, ctx: Context, stream: str, cursor: Cursor) -> None:
+    """Moves a stream's cursor, in the transaction that stores what was read."""
+    await session.execute(
+        text(
+            """INSERT INTO position (organisation_id, combi_id, stream, cursor, moved_at)
+            VALUES (:organisation, :combi, :stream, cast(:cursor AS jsonb), :now)
+            ON CONFLICT (combi_id, stream) DO UPDATE SET cursor = excluded.cursor, moved_at = excluded.moved_at"""
+        ),
+        {
+            "organisation": ctx.organisation_id,
+            "combi": ctx.combi.id,
+            "stream": stream,
+            "cursor": json.dumps(dict(cursor)),
+            "now": ctx.clock.now(),
+        },
+    )
+
+
+async def _keep_documents(ctx: Context, flow: str, page: Page) -> None:
+    rows = [_row(ctx, flow, raw) for raw in page.records]
+    unique = {row["source_id"]: row for row in rows if row}
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        counts = await store.upsert_items(session, ctx, flow, list(unique.values()))
+        for name in ("new", "changed", "ignored"):
+            ctx.counts[flow][name] += counts.get(name, 0)
+        await store.write_lines(session, ctx)
+        points.reach(points.BEFORE_CURSOR)
+        if page.cursor is not None:
+            await move(session, ctx, flow, page.cursor)
+    points.reach(points.AFTER_CURSOR)
+
+
+def _row(ctx: Context, flow: str, raw: Raw) -> dict[str, Any] | None:
+    """The item row of a raw record. A record without an id cannot be an item: it is told in the log."""
+    try:
+        source_id = ctx.stream(flow).key(raw)
+    except (KeyError, ValueError, TypeError):
+        ctx.log_finding(Finding(key="record_without_id", values={"flow": flow}), None)
+        return None
+    row: dict[str, Any] = {
+        "id": new_id(ctx.clock),
+        "source_id": source_id,
+        "status": ItemStatus.waiting,
+        "number": "",
+        "party": "",
+        "currency": "",
+        "raw": raw,
+        "findings": [],
+        "fingerprint": "",
+    }
+    try:
+        found = document_of(ctx, flow, raw)
+    except (Malformed, RecordRejected) as error:
+        for finding in error.findings:
+            ctx.log_finding(finding, None)
+        ctx.counts[flow]["finding"] += 1
+        return {
+            **row,
+            "status": ItemStatus.finding,
+            "findings": store.found_json(error.findings),
+            "fingerprint": parties.digest(raw),
+        }
+    ignored = found if isinstance(found, Ignored) else set_aside(ctx, found)
+    if isinstance(found, Document):
+        row = {**row, **_shown(found), "fingerprint": found.fingerprint()}
+    if ignored is None:
+        return row
+    noted = ignored.noted and ctx.settings.note_ignored
+    return {
+        **row,
+        "status": ItemStatus.ignored,
+        "number": row["number"] or ignored.number,
+        "findings": store.found_json([ignored.reason]),
+        "fingerprint": row["fingerprint"] or parties.digest({"ignored": ignored.reason.key}),
+        "note": "note.ignored" if noted else "",
+    }
+
+
+def _shown(document: Document) -> dict[str, Any]:
+    """The columns by which people look for a document."""
+    customer = getattr(document, "customer", None)
+    return {
+        "number": getattr(document, "number", ""),
+        "date": getattr(document, "date", None),
+        "party": getattr(customer, "name", "") or getattr(document, "name", ""),
+        "amount": getattr(document, "total", None) or getattr(document, "amount", None),
+        "currency": getattr(document, "currency", ""),
+    }
+
+
+async def _keep_customers(ctx: Context, page: Page) -> None:
+    """Cards are kept; those that are items already, or all when the customer wants all, become work."""
+    cards: list[tuple[str, Raw, str]] = []
+    for raw in page.records:
+        row = parties.card_row(ctx, (_card_id(ctx, raw), ""), raw)
+        if row is not None and row["source_id"]:
+            cards.append((str(row["source_id"]), raw, str(row["fingerprint"])))
+    await parties.keep_cards(ctx, cards)
+    raws = {source_id: raw for source_id, raw, _ in cards}
+    places = set(await parties.places_of(ctx, list(raws)))
+    if ctx.settings.customers == "all":
+        places |= {(source, place) for source in raws for place in set(ctx.settings.administrations.values())}
+    rows = [row for place in sorted(places) if (row := parties.card_row(ctx, place, raws[place[0]]))]
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        counts = await store.upsert_items(session, ctx, "customers", rows)
+        for name in ("new", "changed", "ignored"):
+            ctx.counts["customers"][name] += counts.get(name, 0)
+        points.reach(points.BEFORE_CURSOR)
+        if page.cursor is not None:
+            await move(session, ctx, "customers", page.cursor)
+    points.reach(points.AFTER_CURSOR)
+
+
+def _card_id(ctx: Context, raw: Raw) -> str:
+    try:
+        return ctx.stream("customers").key(raw)
+    except (KeyError, ValueError, TypeError):
+        ctx.log_finding(Finding(key="record_without_id", values={"flow": "customers"}), None)
+        return ""

@@ -1,0 +1,234 @@
+"""Map and validate: from a raw record to a booking that answers every question, or to all that is wrong with it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import RowMapping
+
+from hub.accounting import invariants
+from hub.accounting.booking import Booking, CustomerBooking, PaymentBooking, SalesBooking
+from hub.accounting.chart import Master
+from hub.accounting.documents import Customer, Document, Finding, Ignored, Payment, SalesInvoice, document_from
+from hub.engine import rules
+from hub.engine.context import MASTER_DOUBT, Context
+from hub.engine.models import ItemStatus
+from hub.sdk.connector import Existing, Key, Payload
+from hub.sdk.errors import Malformed, RecordRejected
+
+_log = structlog.get_logger(__name__)
+
+UNKNOWN_CUSTOMER = "0"
+"""Stands for a debtor that is yet to be made, in a preview only."""
+
+
+@dataclass
+class Work:
+    """One item in hand."""
+
+    id: UUID
+    flow: str
+    source_id: str
+    administration: str
+    """Where the item itself says it goes; empty until the route is known."""
+    status: ItemStatus
+    raw: Mapping[str, Any]
+    attempts: int = 0
+    forced: bool = False
+    number: str = ""
+    document: Document | None = None
+    key: Key | None = None
+    booking: Booking | None = None
+    payload: Payload = field(default_factory=dict)
+    claim: str | None = None
+    total: Decimal | None = None
+    findings: list[Finding] = field(default_factory=list)
+    ignored: Ignored | None = None
+    retry_at: datetime | None = None
+    existing: Existing | None = None
+    """What already stands in the target and is taken over."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the document in hand."""
+        return self.document.fingerprint() if self.document else ""
+
+    @property
+    def sure_key(self) -> Key:
+        """The key of a work that was resolved."""
+        assert self.key is not None  # noqa: S101 - resolve sets it before anything asks
+        return self.key
+
+
+def work_of(row: RowMapping) -> Work:
+    """A work from an item's row."""
+    return Work(
+        id=row["id"],
+        flow=row["flow"],
+        source_id=row["source_id"],
+        administration=row["administration"],
+        status=ItemStatus(row["status"]),
+        raw=row["raw"] or {},
+        attempts=row["attempts"],
+        forced=row["forced"],
+        number=row["number"],
+    )
+
+
+def document_of(ctx: Context, flow: str, raw: Mapping[str, Any]) -> Document | Ignored:
+    """The document in a raw record; payments are our own records. Raises Malformed."""
+    if flow == "payments":
+        return document_from(Payment, raw)
+    try:
+        return ctx.stream(flow).map(raw, ctx.settings)
+    except (Malformed, RecordRejected):
+        raise
+    except Exception as error:
+        _log.exception("map_failed", flow=flow)
+        raise Malformed(Finding(key="internal_error", values={"error": type(error).__name__})) from error
+
+
+def key_of(ctx: Context, flow: str, source_id: str, administration: str) -> Key:
+    """The delivery key: whose document it is, and in whose books it belongs."""
+    if flow == "payments":
+        source = f"{ctx.target.connector.manifest.name}:{administration}"
+        return Key(source, flow, source_id, ctx.source.source)
+    return Key(ctx.source.source, flow, source_id, f"{ctx.target.connector.manifest.name}:{administration}")
+
+
+def administration_of(ctx: Context, company: str) -> str | None:
+    """The administration that the customer chose for a company of the source."""
+    return ctx.settings.administrations.get(company) or None
+
+
+def before_start(ctx: Context, document: Document) -> bool:
+    """True when the combi does not go back that far."""
+    day = getattr(document, "date", None)
+    return ctx.combi.start_date is not None and isinstance(day, date) and day < ctx.combi.start_date
+
+
+def set_aside(ctx: Context, document: Document) -> Ignored | None:
+    """The rules by which a document is marked as handled and not sent."""
+    if isinstance(document, SalesInvoice):
+        if before_start(ctx, document):
+            start = str(ctx.combi.start_date)
+            reason = Finding(key="before_start_date", values={"date": str(document.date), "start_date": start})
+            return Ignored(source_id=document.source_id, reason=reason, number=document.number)
+        if document.company in ctx.settings.ignored_companies:
+            reason = Finding(key="company_ignored", values={"company": document.company}, field="ignored_companies")
+            return Ignored(source_id=document.source_id, reason=reason, number=document.number)
+    return None
+
+
+async def resolve(ctx: Context, works: Sequence[Work], customers: Mapping[tuple[str, str], str]) -> None:
+    """Fills every work with its booking and payload, or with findings. `customers`: (source id, administration) -> ref.
+
+    Works that were read well but miss their customer's reference stay without booking: see `needed_customers`.
+    """
+    for work in works:
+        work.findings.clear()
+        try:
+            read(ctx, work)
+            if work.document is not None and work.ignored is None and not work.findings:
+                await _book(ctx, work, customers)
+        except Malformed as error:
+            work.findings.extend(error.findings)
+        except RecordRejected as error:
+            work.findings.extend(error.findings)
+
+
+def read(ctx: Context, work: Work) -> None:
+    """The document, where it goes and its key."""
+    if work.key is not None:
+        return
+    found = document_of(ctx, work.flow, work.raw)
+    ignored = found if isinstance(found, Ignored) else set_aside(ctx, found)
+    if ignored is not None:
+        work.ignored = ignored
+        return
+    assert isinstance(found, Document)  # noqa: S101 - an Ignored returned above
+    if isinstance(found, SalesInvoice):
+        administration = administration_of(ctx, found.company)
+        if administration is None:
+            values = {"company": found.company}
+            work.findings.append(Finding(key="company_without_administration", values=values, field="administrations"))
+            return
+        work.administration = administration
+    work.document = found
+    work.number = getattr(found, "number", "")
+    work.key = key_of(ctx, work.flow, work.source_id, work.administration)
+
+
+def needed_customers(works: Sequence[Work]) -> set[tuple[str, str]]:
+    """The customers, per administration, that must stand in the target before these works can be booked."""
+    return {
+        (work.document.customer.source_id, work.administration)
+        for work in works
+        if isinstance(work.document, SalesInvoice) and work.key is not None and not work.findings
+    }
+
+
+async def _book(ctx: Context, work: Work, customers: Mapping[tuple[str, str], str]) -> None:
+    if work.flow == "payments":
+        master = Master(administration=work.administration)
+    else:
+        master = await ctx.master(work.administration)
+    _fit(ctx, work, master, customers)
+    if work.findings and work.flow != "payments" and ctx.master_age(work.administration) > MASTER_DOUBT:
+        # The chart may have grown since it was stored: look once more before bothering a human.
+        master = await ctx.master(work.administration, doubted=True)
+        work.findings.clear()
+        _fit(ctx, work, master, customers)
+
+
+def _fit(ctx: Context, work: Work, master: Master, customers: Mapping[tuple[str, str], str]) -> None:
+    booking = _booking(ctx, work, master, customers)
+    if booking is None:
+        return
+    writer = ctx.writer(work.flow)
+    found = [*invariants.findings(booking), *writer.validate(_with_accounts(booking), master, ctx.settings)]
+    work.findings.extend(one for one in found if one not in work.findings)
+    if work.findings:
+        return
+    work.booking = booking
+    work.payload = writer.encode(booking, master, ctx.settings)
+    work.claim = writer.claim(booking, ctx.settings)
+    match booking:
+        case SalesBooking(invoice=invoice):
+            work.total = invoice.total
+        case PaymentBooking(payment=payment):
+            work.total = payment.amount
+
+
+def _with_accounts(booking: Booking) -> Booking:
+    """The booking without the lines that have no account yet: a finding stands for those already."""
+    if not isinstance(booking, SalesBooking):
+        return booking
+    lines = tuple(line for line in booking.lines if line.account != rules.NO_ACCOUNT)
+    return booking if len(lines) == len(booking.lines) else booking.model_copy(update={"lines": lines})
+
+
+def _booking(ctx: Context, work: Work, master: Master, customers: Mapping[tuple[str, str], str]) -> Booking | None:
+    match work.document:
+        case SalesInvoice() as invoice:
+            lines, findings = rules.book_lines(invoice, ctx.settings, ctx.mappings.get("ledger_accounts", {}), master)
+            day = rules.booking_date(invoice.date, ctx.settings, ctx.clock.today())
+            if isinstance(day, Finding):
+                findings.append(day)
+                day = invoice.date
+            work.findings.extend(findings)
+            customer = customers.get((invoice.customer.source_id, work.administration), UNKNOWN_CUSTOMER)
+            return SalesBooking(
+                invoice=invoice, administration=work.administration, date=day, customer=customer, lines=lines
+            )
+        case Customer() as customer:
+            return CustomerBooking(customer=customer, administration=work.administration)
+        case Payment() as payment:
+            return PaymentBooking(payment=payment, administration=work.administration)
+        case _:
+            work.findings.append(Finding(key="kind_unknown", values={"flow": work.flow}))
+            return None

@@ -1,0 +1,362 @@
+"""The engine's SQL: bulk reads and guarded bulk writes, one round trip each."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from hub.accounting.documents import Finding
+from hub.engine.context import Context
+from hub.kit import json
+from hub.kit.ids import new_id
+from hub.kit.log import redact_text
+from hub.sdk.connector import Existing, Key
+
+Rows = Sequence[Mapping[str, Any]]
+EVIDENCE_LENGTH = 4000
+
+
+def packed(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as one JSON parameter."""
+    return json.dumps([dict(row) for row in rows])
+
+
+async def items_at_hand(session: AsyncSession, ctx: Context, flow: str, limit: int) -> Sequence[RowMapping]:
+    """The next items of a flow to be worked on, oldest first."""
+    period = ctx.run.period or {}
+    found = await session.execute(
+        text(
+            """SELECT id, flow, source_id, administration, status, raw, attempts, forced, number FROM item
+            WHERE combi_id = :combi AND flow = :flow AND status IN ('waiting', 'unknown')
+              AND (retry_at IS NULL OR retry_at <= :now)
+              AND (cast(:first AS date) IS NULL OR date IS NULL OR date >= :first)
+              AND (cast(:last AS date) IS NULL OR date IS NULL OR date <= :last)
+            ORDER BY id LIMIT :limit"""
+        ),
+        {
+            "combi": ctx.combi.id,
+            "flow": flow,
+            "now": ctx.clock.now(),
+            "limit": limit,
+            "first": period.get("from"),
+            "last": period.get("to"),
+        },
+    )
+    return found.mappings().all()
+
+
+async def items_of(session: AsyncSession, ctx: Context, flow: str, keys: Iterable[tuple[str, str]]) -> list[RowMapping]:
+    """Items of a flow by (source id, administration)."""
+    found = await session.execute(
+        text(
+            """SELECT id, flow, source_id, i.administration, status, raw, attempts, forced, number, findings, retry_at
+            FROM item i JOIN jsonb_to_recordset(cast(:keys AS jsonb)) AS k(source text, administration text)
+              ON i.source_id = k.source AND i.administration = k.administration
+            WHERE i.combi_id = :combi AND i.flow = :flow"""
+        ),
+        {
+            "combi": ctx.combi.id,
+            "flow": flow,
+            "keys": packed({"source": source, "administration": administration} for source, administration in keys),
+        },
+    )
+    return list(found.mappings())
+
+
+async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Rows) -> dict[str, int]:
+    """Stores what was read. New and changed content goes (back) to work; what a human skipped stays skipped.
+
+    Gives the number of `new` and `changed` items. A booked item whose content changed is worked on again: delivery
+    sees the difference and does what the target allows.
+    """
+    if not rows:
+        return {}
+    found = await session.execute(
+        text(
+            """INSERT INTO item AS i (id, organisation_id, combi_id, flow, source_id, administration, status, number,
+                 date, party, amount, currency, raw, fingerprint, findings, target_ref, target_label, tried_version,
+                 attempts, forced, note, attach, created_at, updated_at)
+            SELECT r.id, :organisation, :combi, :flow, r.source_id, coalesce(r.administration, ''), r.status, r.number,
+                 r.date, r.party, r.amount, r.currency, r.raw, r.fingerprint, r.findings, '', '', 0, 0, false,
+                 coalesce(r.note, ''), false, :now, :now
+            FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, source_id text, administration text,
+                 status text, number text, date date, party text, amount numeric, currency text, raw jsonb,
+                 fingerprint text, findings jsonb, note text)
+            ON CONFLICT (combi_id, flow, source_id, administration) DO UPDATE SET
+                 raw = excluded.raw, fingerprint = excluded.fingerprint, number = excluded.number,
+                 date = excluded.date, party = excluded.party, amount = excluded.amount, currency = excluded.currency,
+                 findings = CASE WHEN i.status IN ('skipped', 'unknown') THEN i.findings ELSE excluded.findings END,
+                 status = CASE WHEN i.status IN ('skipped', 'unknown', 'reversed') THEN i.status
+                               WHEN i.delivery_id IS NOT NULL AND excluded.status = 'ignored' THEN i.status
+                               ELSE excluded.status END,
+                 retry_at = NULL, forced = false, updated_at = :now
+            WHERE i.fingerprint <> excluded.fingerprint
+            RETURNING (xmax = 0) AS new, status"""
+        ),
+        {
+            "organisation": ctx.organisation_id,
+            "combi": ctx.combi.id,
+            "flow": flow,
+            "now": ctx.clock.now(),
+            "rows": packed(rows),
+        },
+    )
+    counts = {"new": 0, "changed": 0, "ignored": 0}
+    for new, status in found:
+        counts["new" if new else "changed"] += 1
+        counts["ignored"] += status == "ignored"
+    return counts
+
+
+async def park(session: AsyncSession, ctx: Context, rows: Rows) -> None:
+    """Writes what became of items in hand: only rows that are still in the engine's hands change.
+
+    A row: id, status, findings (list), retry_at, target_ref, target_label, delivery_id, note, attach.
+    """
+    if not rows:
+        return
+    await session.execute(
+        text(
+            """UPDATE item i SET status = r.status, findings = r.findings, retry_at = r.retry_at,
+                 target_ref = coalesce(r.target_ref, i.target_ref),
+                 target_label = coalesce(r.target_label, i.target_label),
+                 delivery_id = coalesce(r.delivery_id, i.delivery_id), note = coalesce(r.note, i.note),
+                 attach = coalesce(r.attach, i.attach), tried_version = :version, attempts = i.attempts + 1,
+                 number = CASE WHEN coalesce(r.number, '') = '' THEN i.number ELSE r.number END,
+                 run_id = :run, updated_at = :now
+            FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, status text, findings jsonb,
+                 retry_at timestamptz, target_ref text, target_label text, delivery_id uuid, note text, attach boolean,
+                 number text)
+            WHERE i.id = r.id AND i.status IN ('waiting', 'unknown')"""
+        ),
+        {
+            "rows": packed(rows),
+            "version": ctx.run.settings_version,
+            "run": ctx.run.id,
+            "now": ctx.clock.now(),
+        },
+    )
+
+
+def found_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Findings as an item stores them."""
+    return [finding.model_dump(mode="json") for finding in findings]
+
+
+async def deliveries(session: AsyncSession, keys: Iterable[str]) -> dict[str, RowMapping]:
+    """The newest delivery of each key."""
+    found = await session.execute(
+        text(
+            """SELECT DISTINCT ON (key) * FROM delivery WHERE key = ANY(:keys)
+            ORDER BY key, version DESC, revision DESC"""
+        ),
+        {"keys": list(keys)},
+    )
+    return {row["key"]: row for row in found.mappings()}
+
+
+async def elsewhere(session: AsyncSession, keys: Sequence[Key]) -> dict[str, str]:
+    """Documents that stand in another target of the same package already: source id -> that target."""
+    if not keys:
+        return {}
+    found = await session.execute(
+        text(
+            """SELECT d.source_id, d.target FROM delivery d
+            JOIN jsonb_to_recordset(cast(:keys AS jsonb)) AS k(key text, source text, stream text, id text, kind text)
+              ON d.source = k.source AND d.stream = k.stream AND d.source_id = k.id AND d.key <> k.key
+                 AND split_part(d.target, ':', 1) = k.kind
+            WHERE d.state IN ('sent', 'recorded')"""
+        ),
+        {
+            "keys": packed(
+                {
+                    "key": key.text,
+                    "source": key.source,
+                    "stream": key.stream,
+                    "id": key.source_id,
+                    "kind": key.target.split(":", 1)[0],
+                }
+                for key in keys
+            )
+        },
+    )
+    return {row.source_id: row.target for row in found}
+
+
+async def intend(session: AsyncSession, ctx: Context, rows: Rows) -> set[str]:
+    """Writes intents; an intent that already stands unsent is replaced. Gives the keys that were written.
+
+    A key that is missing from the answer lost to another document with the same claim, or to another run.
+    """
+    found = await session.execute(
+        text(
+            """INSERT INTO delivery AS d (id, organisation_id, key, version, revision, source, stream, source_id,
+                 target, state, claim, payload, fingerprint, total, settings_version, run_id, intended_at, ref, label,
+                 open_item, adopted, verified)
+            SELECT r.id, :organisation, r.key, r.version, r.revision, r.source, r.stream, r.source_id, r.target,
+                 'intended', r.claim, r.payload, r.fingerprint, r.total, :settings, :run, :now, coalesce(r.ref, ''), '',
+                 '', r.adopted, false
+            FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, key text, version int, revision int,
+                 source text, stream text, source_id text, target text, claim text, payload jsonb, fingerprint text,
+                 total numeric, ref text, adopted boolean)
+            WHERE NOT EXISTS (SELECT 1 FROM delivery o WHERE o.organisation_id = :organisation AND o.target = r.target
+                 AND o.stream = r.stream AND o.claim = r.claim AND o.key <> r.key AND o.revision = 1
+                 AND o.state <> 'gone')
+            ON CONFLICT (organisation_id, key, version, revision) DO UPDATE SET payload = excluded.payload,
+                 fingerprint = excluded.fingerprint, total = excluded.total, claim = excluded.claim,
+                 state = 'intended', settings_version = excluded.settings_version, run_id = excluded.run_id,
+                 adopted = excluded.adopted, ref = excluded.ref, intended_at = excluded.intended_at
+            WHERE d.state IN ('intended', 'refused')
+            RETURNING key"""
+        ),
+        {
+            "organisation": ctx.organisation_id,
+            "rows": packed(rows),
+            "settings": ctx.run.settings_version,
+            "run": ctx.run.id,
+            "now": ctx.clock.now(),
+        },
+    )
+    return {row.key for row in found}
+
+
+async def mark_sent(session: AsyncSession, ctx: Context, ids: Sequence[UUID], check_at: datetime) -> None:
+    """From now on the fate of these is unknown until an answer is recorded."""
+    await session.execute(
+        text(
+            """UPDATE delivery SET state = 'sent', sent_at = :now, check_at = :check, run_id = :run
+            WHERE id = ANY(:ids) AND state = 'intended'"""
+        ),
+        {"ids": list(ids), "now": ctx.clock.now(), "check": check_at, "run": ctx.run.id},
+    )
+
+
+async def unsend(session: AsyncSession, ids: Sequence[UUID]) -> None:
+    """These are provably absent in the target: back to the intent."""
+    await session.execute(
+        text("UPDATE delivery SET state = 'intended', check_at = NULL WHERE id = ANY(:ids) AND state = 'sent'"),
+        {"ids": list(ids)},
+    )
+
+
+async def record(session: AsyncSession, ctx: Context, rows: Rows) -> None:
+    """Writes answers; `recorded` never changes.
+
+    A row: id, state, ref, label, open_item, receipt, verified, check_at.
+    """
+    if not rows:
+        return
+    await session.execute(
+        text(
+            """UPDATE delivery d SET state = r.state, ref = coalesce(r.ref, d.ref), label = coalesce(r.label, d.label),
+                 open_item = coalesce(r.open_item, d.open_item), receipt = coalesce(r.receipt, d.receipt),
+                 verified = coalesce(r.verified, d.verified), check_at = r.check_at,
+                 recorded_at = CASE WHEN r.state = 'recorded' THEN :now ELSE d.recorded_at END
+            FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, state text, ref text, label text,
+                 open_item text, receipt jsonb, verified boolean, check_at timestamptz)
+            WHERE d.id = r.id AND d.state IN ('intended', 'sent')"""
+        ),
+        {"rows": packed(rows), "now": ctx.clock.now()},
+    )
+
+
+async def write_lines(session: AsyncSession, ctx: Context) -> None:
+    """Writes the log lines gathered so far."""
+    if not ctx.lines:
+        return
+    lines, ctx.lines = ctx.lines, []
+    await session.execute(
+        text(
+            """INSERT INTO logentry (organisation_id, at, combi_id, run_id, item_id, level, key, "values", evidence)
+            SELECT :organisation, :now, :combi, :run, r.item, r.level, r.key, r."values", r.evidence
+            FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(item uuid, level text, key text, "values" jsonb,
+                 evidence jsonb)"""
+        ),
+        {
+            "organisation": ctx.organisation_id,
+            "now": ctx.clock.now(),
+            "combi": ctx.combi.id,
+            "run": ctx.run.id,
+            "rows": packed(
+                {
+                    "item": line.item_id,
+                    "level": line.level,
+                    "key": line.key,
+                    "values": {name: _shown(value) for name, value in line.values.items()},
+                    "evidence": _evidence(line.evidence),
+                }
+                for line in lines
+            ),
+        },
+    )
+
+
+async def standing(session: AsyncSession, ctx: Context, stream: str, rows: Rows) -> dict[UUID, list[Existing]]:
+    """What stood in the target that may be these documents. A row: id, administration, marks, number, emails."""
+    found = await session.execute(
+        text(
+            """SELECT r.id, s.* FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, administration text,
+                 marks jsonb, number text, emails jsonb)
+            JOIN standing s ON s.combi_id = :combi AND s.stream = :stream AND s.administration = r.administration
+             AND ((s.mark <> '' AND r.marks ? s.mark) OR (s.number <> '' AND s.number = r.number)
+               OR (s.email <> '' AND r.emails ? s.email))"""
+        ),
+        {"rows": packed(rows), "combi": ctx.combi.id, "stream": stream},
+    )
+    result: dict[UUID, list[Existing]] = {}
+    for row in found.mappings():
+        result.setdefault(row["id"], []).append(
+            Existing(
+                ref=row["ref"],
+                label=row["label"],
+                mark=row["mark"],
+                number=row["number"],
+                date=row["date"],
+                total=row["total"],
+                emails=(row["email"],) if row["email"] else (),
+                open_item=row["open_item"],
+            )
+        )
+    return result
+
+
+def intent_row(ctx: Context, key: Key, revision: int, **facts: Any) -> dict[str, Any]:
+    """A row for `intend`."""
+    return {
+        "id": new_id(ctx.clock),
+        "key": key.text,
+        "version": key.version,
+        "revision": revision,
+        "source": key.source,
+        "stream": key.stream,
+        "source_id": key.source_id,
+        "target": key.target,
+        **facts,
+    }
+
+
+def _shown(value: object) -> object:
+    return value if isinstance(value, str | int | Decimal | list) or value is None else str(value)
+
+
+def _evidence(exchange: Any) -> dict[str, Any] | None:
+    if exchange is None:
+        return None
+    return {
+        "method": exchange.method,
+        "path": redact_text(exchange.path),
+        "status": exchange.status,
+        "request": _clipped(exchange.request),
+        "response": _clipped(exchange.response),
+    }
+
+
+def _clipped(body: object) -> str | None:
+    if body is None:
+        return None
+    written = body if isinstance(body, str) else json.dumps(body)
+    return redact_text(written)[:EVIDENCE_LENGTH]
