@@ -1,0 +1,77 @@
+"""A connection to a sandbox in this process: credentials that never change and a limiter that never waits."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from hub.sdk.connector import Connector
+from hub.sdk.errors import ReauthRequired
+from hub.sdk.http import Http, new_client
+from hub.sdk.sandbox import Sandbox
+
+
+class FixedCredentials:
+    """The same secrets for ever; `renewed` gives `fresh` once, or says that the grant is dead."""
+
+    def __init__(self, secrets: Mapping[str, str], fresh: Mapping[str, str] | None = None) -> None:
+        self.secrets = secrets
+        self.fresh = fresh
+
+    async def current(self) -> Mapping[str, str]:
+        return self.secrets
+
+    async def renewed(self, stale: Mapping[str, str]) -> Mapping[str, str]:
+        if self.fresh is None:
+            raise ReauthRequired("grant_dead")
+        self.secrets, self.fresh = self.fresh, None
+        return self.secrets
+
+
+class NoLimit:
+    """Takes no turns; remembers the pauses it was asked for."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    async def turn(self, key: str, per_minute: float, burst: int) -> None:
+        return None
+
+    async def pause(self, key: str, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    async def heed(self, key: str, remaining: int, seconds: float) -> None:
+        return None
+
+
+@asynccontextmanager
+async def connected(
+    connector: Connector,
+    sandbox: Sandbox,
+    api: str,
+    secrets: Mapping[str, str],
+    *,
+    way: int = 0,
+    fields: Mapping[str, str] | None = None,
+    credentials: Any = None,
+    oauth_client: Mapping[str, str] | None = None,
+    limiter: NoLimit | None = None,
+) -> AsyncIterator[Http]:
+    """An `Http` of a connector on its sandbox. `api` is the path of the API base, `way` the manifest's auth."""
+    client = new_client(httpx.ASGITransport(app=sandbox.app))
+    try:
+        yield Http(
+            client,
+            connector.manifest,
+            connector.manifest.auth[way],
+            credentials or FixedCredentials(secrets),
+            limiter or NoLimit(),
+            connection="test",
+            endpoints={"API": f"http://sandbox{api}"},
+            fields=fields or {},
+            oauth_client=oauth_client,
+            refusal=connector.refusal,
+        )
+    finally:
+        await client.aclose()
