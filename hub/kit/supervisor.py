@@ -215,6 +215,7 @@ class Supervisor:
                     self._process.kill()
                     self._process.wait()
         self._pid_file.unlink(missing_ok=True)
+        shutil.rmtree(self._run, ignore_errors=True)
 
     def _end_leftover(self) -> None:
         """End a server whose supervisor was killed; on Linux it is already ending."""
