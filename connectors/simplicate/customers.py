@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from connectors.simplicate.listing import changes
 from connectors.simplicate.reading import flag, number, one, part, plain, text
-from connectors.simplicate.settings import SimplicateSettings, own
+from connectors.simplicate.settings import own
 from hub.accounting.documents import Address, Customer, Document, Finding, Ignored
 from hub.sdk.connector import Page, Raw, Since, SourceStream
 from hub.sdk.errors import Malformed
@@ -19,14 +19,17 @@ MISSING = (400, 404, 422)
 
 
 async def read(http: Http, since: Since, settings: Settings) -> AsyncIterator[Page]:
-    """New and changed organisations, and persons when they are listed too; each has its own place in the cursor."""
+    """New and changed organisations, and persons when they are listed too; each has its own place in the cursor.
+
+    Archived relations and the own companies are left out; an invoice that names one still gets it by `fetch`.
+    """
     chosen = own(settings)
     kinds = ["organization"] + (["person"] if chosen.persons and chosen.list_persons else [])
     cursors: dict[str, Any] = dict(since.cursor or {})
     for kind in kinds:
         async for page in changes(http, f"/crm/{kind}", cursors.get(kind), None, dated=False):
             cursors[kind] = page.cursor
-            yield Page(page.records, dict(cursors))
+            yield Page([row for row in page.records if not _set_aside(row)], dict(cursors))
 
 
 def key(raw: Raw) -> str:
@@ -46,8 +49,9 @@ def map_customer(raw: Raw, settings: Settings) -> Document | Ignored:
     """The relation as a debtor. Raises Malformed when it has no name."""
     source_id, is_person = key(raw), _is_person(raw)
     name = _person_name(raw) if is_person else plain(raw.get("name"))
-    if (ignored := _why_not(raw, is_person, name, own(settings))) is not None:
-        return Ignored(source_id=source_id, reason=ignored, number=text(raw.get("relation_number")))
+    if is_person and not own(settings).persons:
+        unwanted = Finding(key="simplicate.person_not_wanted", values={"name": name}, field="persons")
+        return Ignored(source_id=source_id, reason=unwanted, number=text(raw.get("relation_number")))
     if not name:
         raise Malformed(Finding(key="simplicate.relation_without_name", values={"id": source_id}))
     vat_number = text(raw.get("vat_number")) or text(part(raw.get("accountancy")).get("vat_number_fe"))
@@ -78,14 +82,9 @@ def _person_name(raw: Raw) -> str:
     return plain(raw.get("full_name")) or " ".join(part for part in parts if part)
 
 
-def _why_not(raw: Raw, is_person: bool, name: str, settings: SimplicateSettings) -> Finding | None:
-    if is_person and not settings.persons:
-        return Finding(key="simplicate.person_not_wanted", values={"name": name})
-    if text(part(raw.get("relation_type")).get("label")).casefold() == "relationtype_own_company":
-        return Finding(key="simplicate.own_company", values={"name": name})
-    if not flag(raw.get("is_active"), default=True):
-        return Finding(key="simplicate.relation_inactive", values={"name": name})
-    return None
+def _set_aside(raw: Raw) -> bool:
+    own_company = text(part(raw.get("relation_type")).get("label")).casefold() == "relationtype_own_company"
+    return own_company or not flag(raw.get("is_active"), default=True)
 
 
 def _emails(raw: Raw) -> tuple[str, ...]:

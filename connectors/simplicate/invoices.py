@@ -85,7 +85,8 @@ def map_invoice(raw: Raw, settings: Settings) -> Document | Ignored:
     """The invoice as it was sent. Raises Malformed with everything that cannot be read."""
     invoice_number, source_id = text(raw.get("invoice_number")), key(raw)
     if (ignored := _why_not(raw, invoice_number, own(settings).ignore_marker)) is not None:
-        return Ignored(source_id=source_id, reason=ignored, number=invoice_number)
+        chosen = ignored.key == "simplicate.ignored_by_marker"
+        return Ignored(source_id=source_id, reason=ignored, number=invoice_number, noted=chosen)
     problems = _Problems(invoice_number)
     company = text(raw.get("my_organization_profile_id")) or text(part(raw.get("my_organization_profile")).get("id"))
     if not company:
@@ -125,6 +126,7 @@ def status(raw: Raw) -> str:
 
 
 def _why_not(raw: Raw, invoice_number: str, marker: str) -> Finding | None:
+    """Why a record is not to be booked: a concept has no number (dossier 3.1); a marker is a human's choice."""
     if not invoice_number or status(raw) in CONCEPTS:
         return Finding(key="simplicate.concept", values={"subject": plain(raw.get("subject"))})
     written = f"{plain(raw.get('reference'))}\n{plain(raw.get('subject'))}".casefold()

@@ -59,7 +59,10 @@ async def walk(http: Http, path: str, query: Query, *, offset: int = 0, anchor: 
 
 async def _page(http: Http, path: str, query: Query, offset: int) -> Any:
     paging = [("sort", "id"), ("limit", str(LIMIT)), ("offset", str(offset)), ("metadata", "count,limit,offset")]
-    return await http.get(path, [*query, *paging])
+    body = await http.get(path, [*query, *paging])
+    if not isinstance(body, list) and "data" not in part(body):
+        raise TransientError("simplicate.answer_incomplete", path=path)
+    return body
 
 
 def _ended(body: object, offset: int, received: int) -> bool:

@@ -41,9 +41,6 @@ class NoLimit:
     async def pause(self, key: str, seconds: float) -> None:
         self.pauses.append(seconds)
 
-    async def heed(self, key: str, remaining: int, seconds: float) -> None:
-        return None
-
 
 @asynccontextmanager
 async def connected(
