@@ -177,6 +177,7 @@ async def test_files_of_a_crash_do_not_block_the_start(own_config: Config) -> No
     # A process id that lives and is another program's, as after a restart of the machine.
     (cluster / "postmaster.pid").write_text(f"{os.getpid()}\n{cluster}\n1\n5432\n\n\n\nready\n")
     for kind, name in (("postgres", ".s.PGSQL.5432"), ("postgres", ".s.PGSQL.5432.lock"), ("valkey", "valkey.sock")):
+        (own_config.data_dir / kind / "run").mkdir(mode=0o700, exist_ok=True)
         (own_config.data_dir / kind / "run" / name).write_text(f"{os.getpid()}\n")
         (own_config.data_dir / kind / "server.pid").write_text(str(os.getpid()))
     (own_config.data_dir / "postgres" / "cluster.new").mkdir()
