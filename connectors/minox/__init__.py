@@ -1,0 +1,45 @@
+"""Minox Online: sales entries and debtors there, paid open items back."""
+
+from pathlib import Path
+
+from connectors.minox import administration, batches, customers, invoices, payments
+from connectors.minox.refusal import refusal
+from connectors.minox.settings import MinoxSettings
+from hub.sdk.connector import Connector, Settlements, TargetWriter
+from hub.sdk.manifest import load
+
+CONNECTOR = Connector(
+    manifest=load(Path(__file__).parent),
+    settings=MinoxSettings,
+    identify=administration.identify,
+    options={
+        "administrations": administration.administrations,
+        "journals": administration.journals,
+        "accounts": administration.accounts,
+    },
+    master=administration.master,
+    targets={
+        "invoices": TargetWriter(
+            encode=invoices.encode,
+            validate=invoices.validate,
+            claim=invoices.claim,
+            find=batches.find,
+            write=batches.write,
+            update=batches.update,
+            index=batches.index,
+            attach=batches.attach,
+        ),
+        "customers": TargetWriter(
+            encode=customers.encode,
+            find=customers.find,
+            write=customers.write,
+            update=customers.update,
+            marks=customers.marks,
+            index=customers.index,
+            match=customers.match,
+            adopt=customers.adopt,
+        ),
+    },
+    settlements={"invoices": Settlements(read=payments.read, confirm=payments.confirm)},
+    refusal=refusal,
+)

@@ -1,0 +1,196 @@
+"""Batches of booking lines in Minox: put, found again, listed, and given a document (dossier 4.6, 6)."""
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from connectors.minox.administration import fiscal_years, journal, sales_likeness
+from connectors.minox.listing import pages
+from connectors.minox.reading import alarming, amount, day, ident, messages, number, part, place, rows, text, words
+from connectors.minox.settings import MinoxSettings
+from hub.accounting.chart import FiscalYear
+from hub.accounting.money import ZERO
+from hub.sdk.connector import Existing, File, Key, Payload, Raw, Receipt
+from hub.sdk.errors import OutcomeUnknown, RecordRejected
+from hub.sdk.http import Http
+from hub.sdk.settings import Settings
+
+_NOT_THERE = (404, 410)
+
+
+async def read(http: Http, administration: str, ref: str) -> list[Raw] | None:
+    """The lines of a batch; None only when Minox says that there is none. An odd answer is an empty list."""
+    try:
+        body = await http.get(_path(administration, ref))
+    except RecordRejected as refused:
+        if refused.exchange is not None and refused.exchange.status in _NOT_THERE:
+            return None
+        raise
+    return [line for line in rows(body) if part(line.get("account"))]
+
+
+async def find(http: Http, key: Key, payload: Payload) -> Receipt | None:
+    """What stands under our UUID. A batch without lines is as good as absent: the same PUT only updates it."""
+    ref = str(key.uuid)
+    lines = await read(http, payload["administration"], ref)
+    return receipt(lines, payload, ref, existed=True) if lines else None
+
+
+async def write(http: Http, payload: Payload, key: Key) -> Receipt:
+    """Puts the batch under our UUID: new, or the same once more."""
+    return await _put(http, payload, str(key.uuid))
+
+
+async def update(http: Http, payload: Payload, key: Key, ref: str) -> Receipt:
+    """Puts the batch anew under the UUID at which it stands. Raises RecordRejected for what is no batch."""
+    try:
+        return await _put(http, payload, str(UUID(ref)))
+    except ValueError:
+        raise RecordRejected("minox.not_a_batch", reference=ref) from None
+
+
+async def _put(http: Http, payload: Payload, ref: str) -> Receipt:
+    body = await http.write("PUT", _path(payload["administration"], ref), payload["lines"])
+    said = messages(body)
+    lines: list[Raw] | None = [line for line in rows(body) if part(line.get("account"))]
+    if any(alarming(one) for one in said):  # A success that speaks of errors: look before believing (dossier 7).
+        try:
+            lines = await read(http, payload["administration"], ref)
+        except RecordRejected as refused:
+            raise OutcomeUnknown("minox.unclear_answer", words=words(said)) from refused
+        if lines is None:
+            raise RecordRejected("minox.refused", words=words(said))
+        if not lines:
+            raise OutcomeUnknown("minox.unclear_answer", words=words(said))
+    return receipt(lines or [], payload, ref, said=said)
+
+
+def receipt(
+    lines: Sequence[Raw], payload: Payload, ref: str, *, existed: bool = False, said: Sequence[Raw] = ()
+) -> Receipt:
+    """What a batch says of itself; without lines only what we know."""
+    heard = words([*said, *messages(list(lines))])
+    return Receipt(
+        ref=ref,
+        label=f"{payload['journal']} {payload['invoice_number']}",
+        total=_total(lines),
+        open_item=f"{payload['customer']}/{payload['invoice_number']}",
+        existed=existed,
+        warnings=(heard,) if heard else (),
+        fingerprint=_fingerprint(lines, payload),
+    )
+
+
+def _total(lines: Iterable[Raw]) -> Decimal | None:
+    """What the debtor owes by these lines: debit less credit, and so with the document's sign."""
+    found = [signed for line in lines if is_customer(line) and (signed := balance(line)) is not None]
+    return sum(found, ZERO) if found else None
+
+
+def balance(line: Raw) -> Decimal | None:
+    """Debit less credit of a line; None when it shows neither."""
+    debit, credit = amount(line.get("debit")), amount(line.get("credit"))
+    return None if debit is None and credit is None else (debit or ZERO) - (credit or ZERO)
+
+
+def is_customer(line: Raw) -> bool:
+    """True for a line on a debtor."""
+    return text(part(line.get("account")).get("type")).lower() == "customer"
+
+
+def _fingerprint(lines: Sequence[Raw], payload: Payload) -> str:
+    """Over accounts, amounts, number and day of the lines on our own accounts: Minox adds lines of its own."""
+    ours = {number(line["account"]["id"]) for line in payload["lines"]}
+    seen = sorted(
+        "|".join((own, f"{balance(line) or ZERO:.2f}", number(line.get("invoice_number")), _day(line)))
+        for line in lines
+        if (own := number(part(line.get("account")).get("id"))) in ours
+    )
+    return hashlib.sha256("\n".join(seen).encode()).hexdigest() if seen else ""
+
+
+def _day(line: Raw) -> str:
+    return text(line.get("document_date"))[:10]
+
+
+def _path(administration: str, ref: str) -> str:
+    return f"{place(administration)}/transaction_line_batch/{ref}"
+
+
+async def attach(http: Http, payload: Payload, ref: str, file: File) -> None:
+    """Hangs the printed invoice on its batch: one part `data`, in base64; a batch holds at most one document."""
+    lines = await read(http, payload["administration"], ref)
+    if not lines or any(ident(line.get("document_id")) for line in lines):
+        return
+    files = {"data": (file.name, base64.b64encode(file.content), file.media_type)}
+    await http.write("POST", f"{_path(payload['administration'], ref)}/blob", files=files)
+
+
+async def index(
+    http: Http, administration: str, since: date | None, settings: Settings
+) -> AsyncIterator[Sequence[Existing]]:
+    """All sales entries since a day: the debtors' lines, of journals that are not known to be for something else."""
+    assert isinstance(settings, MinoxSettings)
+    years = [year for year in await fiscal_years(http, administration) if since is None or year.end >= since]
+    for year in sorted(years, key=lambda one: one.start):
+        seen: set[int] = set()
+        for period in range(1, year.periods + 1):
+            path = f"{place(administration)}/year/{year.year}/transaction_lines"
+            async for page in pages(http, path, [("period", str(period))]):
+                yield _entries(page, year, period, since, settings.journal, seen)
+
+
+def _entries(
+    page: Iterable[Raw], year: FiscalYear, period: int, since: date | None, chosen: str, seen: set[int]
+) -> list[Existing]:
+    """`seen` is only for lines that do not show their period: then the filter may have been ignored."""
+    found: dict[tuple[str, str], Existing] = {}
+    for line in page:
+        if not is_customer(line) or not _is_sale(line, chosen) or not number(line.get("invoice_number")):
+            continue
+        shown = number(part(line.get("period")).get("id"))
+        mark = hash((text(line.get("batch_id")), text(line.get("id")), number(line.get("invoice_number"))))
+        told = bool(shown) and int(shown) <= year.periods
+        if (told and int(shown) != period) or (not told and mark in seen):
+            continue
+        seen.update([] if told else [mark])
+        one = _existing(line)
+        if one is None or (since is not None and one.date is not None and one.date < since):
+            continue
+        place_ = (one.ref, one.open_item)
+        before = found.get(place_)
+        found[place_] = one if before is None else _summed(before, one)
+    return list(found.values())
+
+
+def _summed(before: Existing, one: Existing) -> Existing:
+    total = None if before.total is None or one.total is None else before.total + one.total
+    return Existing(before.ref, before.label, before.mark, before.number, before.date, total, (), before.open_item)
+
+
+def _is_sale(line: Raw, chosen: str) -> bool:
+    book = part(line.get("journal"))
+    if not ident(book.get("id")):
+        return True
+    return ident(book["id"]) == chosen or sales_likeness(journal(book)) >= 0
+
+
+def _existing(line: Raw) -> Existing | None:
+    own, customer = number(line.get("invoice_number")), number(part(line.get("account")).get("id"))
+    batch = text(line.get("batch_id")).lower()
+    try:
+        booked = day(line.get("document_date"))
+    except ValueError:
+        booked = None
+    return Existing(
+        ref=batch or f"{customer}/{own}",
+        label=f"{ident(part(line.get('journal')).get('id'))} {own}".strip(),
+        mark=batch,
+        number=own,
+        date=booked,
+        total=balance(line),
+        open_item=f"{customer}/{own}",
+    )

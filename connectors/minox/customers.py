@@ -1,0 +1,265 @@
+"""Debtors in Minox: made with our key in `externalid`, found by it or by e-mail, and completed, never emptied (4.5)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+from urllib.parse import quote
+
+from connectors.minox.administration import sales_journal
+from connectors.minox.listing import pages
+from connectors.minox.reading import alarming, flag, messages, number, one_of, part, place, rows, text, words
+from connectors.minox.settings import MinoxSettings
+from hub.accounting.booking import Booking, CustomerBooking
+from hub.accounting.chart import Journal, Master
+from hub.accounting.documents import Customer
+from hub.sdk.connector import Existing, Key, Payload, Raw, Receipt
+from hub.sdk.errors import OutcomeUnknown, RecordRejected, TransientError
+from hub.sdk.http import Http
+from hub.sdk.settings import Settings
+
+_POSTAL = ("postal", "postadres")
+READ_BACK_S = (0.0, 1.0, 3.0)
+"""Waits before a fresh debtor is looked up: the search may lag behind the answer."""
+
+
+def external_id(key: Key) -> str:
+    """Our key as Minox holds it: all lower case, short, the same after any loss of our data."""
+    return f"hub-{key.mark}"
+
+
+def marks(key: Key) -> tuple[str, ...]:
+    """How our key may be spelt on a debtor."""
+    return (external_id(key),)
+
+
+def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
+    """The debtor as Minox takes it; `vat` goes along always, since a client that left it out was refused (4.5)."""
+    assert isinstance(booking, CustomerBooking) and isinstance(settings, MinoxSettings)
+    book = sales_journal(master.journals, settings.journal)
+    return {
+        "administration": booking.administration,
+        "journal": book.id if isinstance(book, Journal) else "",
+        "body": _body(booking.customer),
+    }
+
+
+def _body(customer: Customer) -> dict[str, Any]:
+    home = customer.address
+    body: dict[str, Any] = {
+        "addresses": [
+            {
+                "address_type": "postal",
+                "name": customer.name,
+                **_filled(
+                    contact_name=customer.contact,
+                    streetname_and_number=home.street,
+                    postal_code=home.postal_code,
+                    city=home.city,
+                    country_code=home.country.upper(),
+                ),
+            }
+        ],
+        "vat": {"active": bool(customer.vat_number), "vat_registration_number": customer.vat_number},
+        **_filled(chamber_of_commerce=customer.chamber_of_commerce),
+    }
+    emails = [{"email_address_type": "invoice", "email_address": one} for one in customer.emails if one]
+    if emails:
+        body["addresses"][0]["email_addresses"] = emails
+    if customer.phone:
+        body["addresses"][0]["phone_numbers"] = [{"phone_number_type": "phone", "phone_number": customer.phone}]
+    if customer.iban:
+        body["bank_accounts"] = [{"is_default": True, "iban": customer.iban}]
+    if search := "".join(one for one in customer.name.upper() if one.isalnum())[:20]:
+        body["search"] = [{"id": "key1", "value": search}]
+    return body
+
+
+def _filled(**values: str) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}
+
+
+async def find(http: Http, key: Key, payload: Payload) -> Receipt | None:
+    """The debtor that bears our key, by the key or by one of its e-mail addresses."""
+    home = place(payload["administration"])
+    mine = await _bearing(http, home, external_id(key))
+    if not mine:
+        for email in _emails_of(payload["body"]):
+            found = await _by_email(http, home, email)
+            mine += [one for one in found if text(one.get("externalid")).lower() == external_id(key)]
+    unique = {number(one.get("id")): one for one in mine if number(one.get("id"))}
+    if len(unique) > 1:
+        raise OutcomeUnknown("minox.key_twice", customers=", ".join(sorted(unique)))
+    if mine and not unique:
+        raise OutcomeUnknown("minox.unclear_answer")
+    return next((_receipt(one, existed=True) for one in unique.values()), None)
+
+
+async def _bearing(http: Http, home: str, mark: str) -> list[Raw]:
+    found = rows(await http.get(f"{home}/customer/by_externalid/{quote(mark, safe='')}", absent=(404, 410)))
+    return [one for one in found if text(one.get("externalid")).lower() == mark]
+
+
+async def match(http: Http, booking: Booking) -> Sequence[Existing]:
+    """The debtors that use one of the customer's e-mail addresses; more than one is for a human to choose from."""
+    assert isinstance(booking, CustomerBooking)
+    home = place(booking.administration)
+    found: dict[str, Existing] = {}
+    for email in booking.customer.emails:
+        for one in await _by_email(http, home, email) if email else ():
+            existing = _existing(one)
+            found.setdefault(existing.ref, existing)
+    return list(found.values())
+
+
+async def _by_email(http: Http, home: str, email: str) -> list[Raw]:
+    """Debtors that use the address; the filter is not trusted, and who shows no address is looked at singly."""
+    path = f"{home}/customer/by_email/{quote(email, safe='')}"
+    answer = await http.get(path, absent=(404, 410))
+    found: list[Raw] = []
+    for one in rows(answer):
+        if not number(one.get("id")):
+            continue
+        if "addresses" not in one:
+            one = one_of(await http.get(f"{home}/customer/{number(one['id'])}", absent=(404, 410)))
+        if email.lower() in _emails_of(one):
+            found.append(one)
+    return found
+
+
+def _emails_of(record: Raw) -> tuple[str, ...]:
+    found = [
+        text(part(entry).get("email_address")).lower()
+        for address in record.get("addresses") or ()
+        for entry in part(address).get("email_addresses") or ()
+    ]
+    return tuple(dict.fromkeys(one for one in found if one))
+
+
+async def write(http: Http, payload: Payload, key: Key) -> Receipt:
+    """Creates the debtor. Its number is in the answer, or read back by our key (4.5)."""
+    home = place(payload["administration"])
+    query = {"journal_id": payload["journal"]} if payload["journal"] else {}
+    body = {"externalid": external_id(key), **payload["body"]}
+    answer = await http.write("POST", f"{home}/customer", body, query)
+    made = one_of(answer)
+    said = messages(answer) if not isinstance(answer, str) else []
+    if number(made.get("id")) and not any(alarming(one) for one in said):
+        return _receipt({**body, **made}, said=said)
+    for wait in READ_BACK_S:
+        await asyncio.sleep(wait)
+        try:
+            receipt = await find(http, key, payload)
+        except TransientError as error:
+            raise OutcomeUnknown("minox.unclear_answer", words=words(said)) from error
+        if receipt is not None:
+            return receipt
+    raise OutcomeUnknown("minox.unclear_answer", words=words(said))
+
+
+async def update(http: Http, payload: Payload, key: Key, ref: str) -> Receipt:
+    """Brings a debtor up to date: what we know replaces what stands there, what we do not know stays."""
+    home = f"{place(payload['administration'])}/customer/{number(ref)}"
+    stands = one_of(await http.get(home))
+    if not stands:
+        raise RecordRejected("minox.customer_unknown", customer=ref)
+    return await _patch(http, home, stands, merged(stands, payload["body"]))
+
+
+async def adopt(http: Http, payload: Payload, key: Key, existing: Existing) -> Receipt:
+    """Writes our key on a debtor that has none; another's key is left alone, and the debtor as its user made it."""
+    home = f"{place(payload['administration'])}/customer/{number(existing.ref)}"
+    stands = one_of(await http.get(home))
+    if not stands:
+        raise RecordRejected("minox.customer_unknown", customer=existing.ref)
+    taken = text(stands.get("externalid"))
+    return await _patch(http, home, stands, {} if taken else {"externalid": external_id(key)}, existed=True)
+
+
+async def _patch(http: Http, home: str, stands: Raw, changes: Mapping[str, Any], *, existed: bool = False) -> Receipt:
+    said: list[Raw] = []
+    if changes:
+        answer = await http.write("PATCH", home, changes)
+        said = messages(answer) if not isinstance(answer, str) else []
+        if any(alarming(one) for one in said):
+            raise RecordRejected("minox.refused", words=words(said))
+    return _receipt({**stands, **changes}, existed=existed, said=said)
+
+
+def merged(stands: Raw, ours: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts that differ, each complete: whether Minox merges or replaces arrays is not known (4.5)."""
+    wanted: dict[str, Any] = {}
+    if _new(stands.get("chamber_of_commerce"), ours.get("chamber_of_commerce")):
+        wanted["chamber_of_commerce"] = ours["chamber_of_commerce"]
+    wanted["addresses"] = _addresses(stands.get("addresses"), ours["addresses"][0])
+    if ours["vat"]["vat_registration_number"]:
+        wanted["vat"] = {**part(stands.get("vat")), **ours["vat"]}
+    for name, own in (("bank_accounts", "iban"), ("search", "id")):
+        wanted[name] = _with(stands.get(name), ours.get(name) or (), own)
+    return {name: value for name, value in wanted.items() if value and value != stands.get(name)}
+
+
+def _new(stands: object, ours: object) -> bool:
+    return bool(text(ours)) and text(stands) != text(ours)
+
+
+def _addresses(stands: object, ours: Mapping[str, Any]) -> list[Any]:
+    """The postal address (else the first) completed; every other address, e-mail and telephone kept."""
+    found = [dict(one) for one in stands if isinstance(one, Mapping)] if isinstance(stands, list) else []
+    if not found:
+        return [dict(ours)]
+    at = next((i for i, one in enumerate(found) if text(one.get("address_type")).lower() in _POSTAL), 0)
+    lists = {"email_addresses": "email_address", "phone_numbers": "phone_number"}
+    simple = {name: value for name, value in ours.items() if name not in lists and name != "address_type"}
+    found[at] = {**found[at], **simple}
+    for name, own in lists.items():
+        if entries := _with(found[at].get(name), ours.get(name) or (), own):
+            found[at][name] = entries
+    return found
+
+
+def _with(stands: object, ours: Sequence[Mapping[str, Any]], own: str) -> list[Any]:
+    """What stands there, followed by what of ours is not among it."""
+    kept = list(stands) if isinstance(stands, list) else []
+    known = {_folded(part(one).get(own)) for one in kept}
+    return [*kept, *(dict(one) for one in ours if _folded(one.get(own)) not in known)]
+
+
+def _folded(value: object) -> str:
+    return "".join(text(value).lower().split())
+
+
+def _name_of(record: Raw) -> str:
+    names = [text(part(one).get("name")) for one in record.get("addresses") or ()]
+    return next((name for name in [*names, text(record.get("name"))] if name), "")
+
+
+def _receipt(record: Raw, *, existed: bool = False, said: Sequence[Raw] = ()) -> Receipt:
+    own = number(record.get("id"))
+    heard = words(said)
+    blocked = part(record.get("blocked"))
+    notes = [heard, text(blocked.get("reason")) if flag(blocked.get("active")) else ""]
+    return Receipt(
+        ref=own,
+        label=f"{own} {_name_of(record)}".strip(),
+        existed=existed,
+        warnings=tuple(one for one in notes if one),
+    )
+
+
+def _existing(record: Raw) -> Existing:
+    own = number(record.get("id"))
+    return Existing(
+        ref=own,
+        label=f"{own} {_name_of(record)}".strip(),
+        mark=text(record.get("externalid")).lower(),
+        emails=_emails_of(record),
+    )
+
+
+async def index(
+    http: Http, administration: str, since: date | None, settings: Settings
+) -> AsyncIterator[Sequence[Existing]]:
+    """All debtors of an administration."""
+    async for page in pages(http, f"{place(administration)}/customer"):
+        yield [_existing(row) for row in page if number(row.get("id"))]
