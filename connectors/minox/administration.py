@@ -65,7 +65,7 @@ def _tenants(answer: Raw) -> dict[str, str]:
     return found
 
 
-async def administrations(http: Http, chosen: Mapping[str, Any]) -> Sequence[Option]:
+async def administrations(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
     """The administrations of every tenant that the token reaches; the value is `<tenant>/<administration>`."""
     tenants = _tenants(await _inspect(http))
     options: list[Option] = []

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
+from typing import cast
 from uuid import UUID
 
 from connectors.minox.administration import fiscal_years, journal, sales_likeness
@@ -44,7 +45,7 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
     return await _put(http, payload, str(key.uuid))
 
 
-async def update(http: Http, payload: Payload, key: Key, ref: str) -> Receipt:
+async def update(http: Http, payload: Payload, _: Key, ref: str) -> Receipt:
     """Puts the batch anew under the UUID at which it stands. Raises RecordRejected for what is no batch."""
     try:
         return await _put(http, payload, str(UUID(ref)))
@@ -133,14 +134,14 @@ async def index(
     http: Http, administration: str, since: date | None, settings: Settings
 ) -> AsyncIterator[Sequence[Existing]]:
     """All sales entries since a day: the debtors' lines, of journals that are not known to be for something else."""
-    assert isinstance(settings, MinoxSettings)
+    journal_id = cast(MinoxSettings, settings).journal
     years = [year for year in await fiscal_years(http, administration) if since is None or year.end >= since]
     for year in sorted(years, key=lambda one: one.start):
         seen: set[int] = set()
         for period in range(1, year.periods + 1):
             path = f"{place(administration)}/year/{year.year}/transaction_lines"
             async for page in pages(http, path, [("period", str(period))]):
-                yield _entries(page, year, period, since, settings.journal, seen)
+                yield _entries(page, year, period, since, journal_id, seen)
 
 
 def _entries(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from connectors.minox.administration import sales_journal
@@ -35,12 +35,11 @@ def marks(key: Key) -> tuple[str, ...]:
 
 def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
     """The debtor as Minox takes it; `vat` goes along always, since a client that left it out was refused (4.5)."""
-    assert isinstance(booking, CustomerBooking) and isinstance(settings, MinoxSettings)
-    book = sales_journal(master.journals, settings.journal)
+    book = sales_journal(master.journals, cast(MinoxSettings, settings).journal)
     return {
         "administration": booking.administration,
         "journal": book.id if isinstance(book, Journal) else "",
-        "body": _body(booking.customer),
+        "body": _body(cast(CustomerBooking, booking).customer),
     }
 
 
@@ -102,10 +101,10 @@ async def _bearing(http: Http, home: str, mark: str) -> list[Raw]:
 
 async def match(http: Http, booking: Booking) -> Sequence[Existing]:
     """The debtors that use one of the customer's e-mail addresses; more than one is for a human to choose from."""
-    assert isinstance(booking, CustomerBooking)
+    customer = cast(CustomerBooking, booking).customer
     home = place(booking.administration)
     found: dict[str, Existing] = {}
-    for email in booking.customer.emails:
+    for email in customer.emails:
         for one in await _by_email(http, home, email) if email else ():
             existing = _existing(one)
             found.setdefault(existing.ref, existing)
@@ -120,10 +119,11 @@ async def _by_email(http: Http, home: str, email: str) -> list[Raw]:
     for one in rows(answer):
         if not number(one.get("id")):
             continue
+        shown = one
         if "addresses" not in one:
-            one = one_of(await http.get(f"{home}/customer/{number(one['id'])}", absent=(404, 410)))
-        if email.lower() in _emails_of(one):
-            found.append(one)
+            shown = one_of(await http.get(f"{home}/customer/{number(one['id'])}", absent=(404, 410)))
+        if email.lower() in _emails_of(shown):
+            found.append(shown)
     return found
 
 
@@ -157,7 +157,7 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
     raise OutcomeUnknown("minox.unclear_answer", words=words(said))
 
 
-async def update(http: Http, payload: Payload, key: Key, ref: str) -> Receipt:
+async def update(http: Http, payload: Payload, _: Key, ref: str) -> Receipt:
     """Brings a debtor up to date: what we know replaces what stands there, what we do not know stays."""
     home = f"{place(payload['administration'])}/customer/{number(ref)}"
     stands = one_of(await http.get(home))
@@ -258,7 +258,7 @@ def _existing(record: Raw) -> Existing:
 
 
 async def index(
-    http: Http, administration: str, since: date | None, settings: Settings
+    http: Http, administration: str, _since: date | None, _settings: Settings
 ) -> AsyncIterator[Sequence[Existing]]:
     """All debtors of an administration."""
     async for page in pages(http, f"{place(administration)}/customer"):

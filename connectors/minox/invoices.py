@@ -1,8 +1,8 @@
-"""Sales invoices as bookings: one debtor line and its revenue, VAT left to the ledger accounts (dossier 4.6, 5.3, 5.4)."""
+"""Sales invoices as bookings: one debtor line and its revenue, VAT left to the ledger accounts (4.6, 5.3, 5.4)."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from connectors.minox.administration import sales_journal
 from connectors.minox.settings import MinoxSettings
@@ -22,8 +22,8 @@ _CHARGED = (None, VatTreatment.standard)
 
 def claim(booking: Booking, settings: Settings) -> str | None:
     """The invoice number as Minox will hold it: no two invoices of an administration may share it."""
-    assert isinstance(booking, SalesBooking) and isinstance(settings, MinoxSettings)
-    found = invoice_number(booking.invoice.number, settings)
+    sale, chosen = _narrowed(booking, settings)
+    found = invoice_number(sale.invoice.number, chosen)
     return str(found) if found else None
 
 
@@ -33,12 +33,16 @@ def invoice_number(printed: str, settings: MinoxSettings) -> int:
     return int((digits[-9:] if settings.invoice_number == "last_9" else digits) or 0)
 
 
+def _narrowed(booking: Booking, settings: Settings) -> tuple[SalesBooking, MinoxSettings]:
+    return cast(SalesBooking, booking), cast(MinoxSettings, settings)
+
+
 def validate(booking: Booking, master: Master, settings: Settings) -> list[Finding]:
     """All that Minox would refuse, or take and book wrongly."""
-    assert isinstance(booking, SalesBooking) and isinstance(settings, MinoxSettings)
-    found = [*_document(booking, master, settings), *_accounts(booking, master)]
+    sale, chosen = _narrowed(booking, settings)
+    found = [*_document(sale, master, chosen), *_accounts(sale, master)]
     if not found:
-        _, difference = _grouped(booking, master, settings)
+        _, difference = _grouped(sale, master, chosen)
         found += difference
     return found
 
@@ -106,28 +110,28 @@ def _shown(percentage: Decimal) -> str:
 
 def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
     """The batch of lines. Raises RecordRejected with findings when the entry would not balance to the cent."""
-    assert isinstance(booking, SalesBooking) and isinstance(settings, MinoxSettings)
-    if found := validate(booking, master, settings):
+    sale, chosen = _narrowed(booking, settings)
+    found = validate(booking, master, settings)
+    book, year = sales_journal(master.journals, chosen.journal), master.fiscal_year(sale.date)
+    if found or year is None or isinstance(book, Finding):
         raise RecordRejected(found[0].key, findings=found)
-    invoice = booking.invoice
-    book, year = sales_journal(master.journals, settings.journal), master.fiscal_year(booking.date)
-    assert isinstance(book, Journal) and year is not None
-    grouped, _ = _grouped(booking, master, settings)
-    wanted = invoice_number(invoice.number, settings)
+    invoice = sale.invoice
+    grouped, _ = _grouped(sale, master, chosen)
+    wanted = invoice_number(invoice.number, chosen)
     kind = "Creditnota" if invoice.is_credit else "Factuur"
     title = _cut(f"{kind} {invoice.number} {invoice.customer.name}")
-    common = _common(booking, book, year, wanted)
-    debtor = _entry(booking.customer, "customer", invoice.total, title, common, invoice.total >= 0)
+    common = _common(sale, book, year, wanted)
+    debtor = _entry(sale.customer, "customer", invoice.total, title, common, invoice.total >= 0)
     if invoice.due_date is not None:
         debtor["due_date"] = invoice.due_date.isoformat()
     return {
-        "administration": booking.administration,
-        "customer": booking.customer,
+        "administration": sale.administration,
+        "customer": sale.customer,
         "invoice_number": wanted,
         "number": invoice.number,
         "journal": book.id,
         "total": cents(invoice.total),
-        "lines": [debtor, *(_revenue(line, master, settings, common, title) for line in grouped)],
+        "lines": [debtor, *(_revenue(line, master, chosen, common, title) for line in grouped)],
     }
 
 

@@ -13,7 +13,7 @@ from hub.sdk.http import Http
 from hub.sdk.settings import Settings
 
 
-async def read(http: Http, administration: str, settings: Settings) -> AsyncIterator[Sequence[OpenItem]]:
+async def read(http: Http, administration: str, _: Settings) -> AsyncIterator[Sequence[OpenItem]]:
     """All items of the open list. One that stands at 0 is proof of payment only when as much was paid as it is for."""
     async for page in pages(http, f"{place(administration)}/receivable", [("status", "open")]):
         yield [item for row in page if (item := open_item(row)) is not None]

@@ -11,10 +11,10 @@ _FIRST_ERROR = 400
 
 def refusal(answer: Answer) -> Refusal | None:
     """The words of a refusal and what it means; None where the status alone says it."""
-    if answer.status < _FIRST_ERROR or answer.status == 401:  # noqa: PLR2004
+    if answer.status < _FIRST_ERROR or answer.status == 401:
         return None
     said = words(messages(answer.body))
-    if answer.status == 403:  # noqa: PLR2004
+    if answer.status == 403:
         main_user = bool(_MAIN_USER.search(said))
         return Refusal(said, "reauth" if main_user else "config", "minox.main_user_only" if main_user else "no_rights")
     if answer.status in (404, 410):
