@@ -1,15 +1,104 @@
-"""The only module that knows arq: a doorbell that says "there is work", and the worker that answers it.
+"""The only module that knows arq: a doorbell that says "there is work", and the workers that answer it.
 
 Jobs carry nothing but a hint; rows are the truth. Losing Redis costs seconds: every worker also looks for due rows by
-itself. What arq does badly is avoided here: no pickle, no job ids with a meaning, no results kept, no arq schedules,
-no retries, short time-outs.
+itself. What arq does badly is kept away: no pickle, no job ids with a meaning, no results kept, no schedules of its
+own, no retries, and a worker that dies with Redis is started again.
 """
 
-from typing import Protocol
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import structlog
+from arq.connections import ArqRedis
+from arq.worker import Worker, func
+from redis.exceptions import RedisError
+
+from hub.kit import json
+
+_log = structlog.get_logger(__name__)
+
+QUEUE = "hub:bell"
+LONGEST_S = 300
+"""After so long arq gives a job up. Only the answer to the bell: the run goes on by its lease."""
+Work = Callable[[], Awaitable[int]]
 
 
 class Doorbell(Protocol):
     """Wakes workers."""
 
-    async def ring(self, times: int = 1) -> None:
-        """Ask for `times` workers to look for work. Never raises: a bell that cannot ring is only slower."""
+    async def ring(self, times: int = 1) -> bool:
+        """Ask for `times` workers to look for work. Never raises; False: the bell is broken, look by yourself."""
+
+
+def _pack(value: dict[str, Any]) -> bytes:
+    return json.dumps({name: part for name, part in value.items() if not isinstance(part, BaseException)}).encode()
+
+
+class ArqBell:
+    """Rings through Redis."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._pool = ArqRedis.from_url(redis_url, socket_timeout=3, socket_connect_timeout=3)
+        self._pool.job_serializer = _pack
+        self._pool.job_deserializer = json.loads
+        self._pool.default_queue_name = QUEUE
+
+    async def ring(self, times: int = 1) -> bool:
+        """See `Doorbell.ring`."""
+        try:
+            for _ in range(times):
+                await self._pool.enqueue_job("answer", _expires=60)
+        except (RedisError, OSError) as error:
+            _log.warning("bell_broken", error=str(error))
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._pool.aclose()
+
+
+async def answer_bell(redis_url: str, work: Work, *, jobs: int) -> None:
+    """Answers rings with `work` for ever; starts again when Redis went away. Cancel to stop."""
+
+    async def answer(_: dict[str, Any]) -> int:
+        return await work()
+
+    while True:
+        worker: Worker | None = None
+        try:
+            pool = ArqRedis.from_url(redis_url)
+            pool.job_serializer, pool.job_deserializer = _pack, json.loads
+            worker = Worker(
+                [func(answer, name="answer", timeout=LONGEST_S, max_tries=1, keep_result=0)],
+                queue_name=QUEUE,
+                redis_pool=pool,
+                handle_signals=False,
+                max_jobs=jobs,
+                poll_delay=0.1,
+                keep_result=0,
+                retry_jobs=False,
+                health_check_interval=30,
+                job_serializer=_pack,
+                job_deserializer=json.loads,
+                log_results=False,
+            )
+            await worker.async_run()
+        except asyncio.CancelledError:
+            raise
+        except (RedisError, OSError, RuntimeError) as error:
+            _log.warning("bell_lost", error=str(error))
+        finally:
+            if worker is not None:
+                await _closed(worker)
+        await asyncio.sleep(1)
+
+
+async def _closed(worker: Worker) -> None:
+    """Ends a worker whose Redis may be gone already."""
+    try:
+        async with asyncio.timeout(5):
+            await worker.close()
+    except (RedisError, OSError, TimeoutError, AttributeError):
+        _log.info("bell_closed_hard")

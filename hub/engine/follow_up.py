@@ -1,0 +1,106 @@
+"""What follows a booking: the printed invoice hung on it, and a word on the source's timeline. Neither stops a run."""
+
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+
+from hub.accounting.documents import Finding
+from hub.engine.context import Context
+from hub.engine.store import write_lines
+from hub.kit import text as sentences
+from hub.sdk.connector import Note
+from hub.sdk.errors import ConfigError, OutcomeUnknown, RecordRejected, TransientError, VendorError
+
+BATCH = 50
+LANGUAGE = "nl"
+"""Timelines are read by the customer's own people."""
+
+
+async def follow_up(ctx: Context) -> bool:
+    """Does everything that is due. False when the slice ended first."""
+    return await _attach(ctx) and await _note(ctx)
+
+
+async def _due(ctx: Context, condition: str, after: UUID | None) -> list[RowMapping]:
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        found = await session.execute(
+            text(
+                f"""SELECT i.id, i.flow, i.source_id, i.number, i.note, i.findings, i.target_ref, i.target_label,
+                  d.payload FROM item i LEFT JOIN delivery d ON d.id = i.delivery_id
+                WHERE i.combi_id = :combi AND {condition} AND (cast(:after AS uuid) IS NULL OR i.id > :after)
+                ORDER BY i.id LIMIT :limit"""
+            ),
+            {"combi": ctx.combi.id, "after": after, "limit": BATCH},
+        )
+        return list(found.mappings())
+
+
+async def _attach(ctx: Context) -> bool:
+    """Hangs printed invoices on their bookings; one that is not there yet is asked for again with the next run."""
+    last: UUID | None = None
+    while rows := await _due(ctx, "i.attach AND i.status = 'booked'", last):
+        for row in rows:
+            last = row["id"]
+            await _attach_one(ctx, row)
+            if ctx.out_of_time:
+                return False
+    return True
+
+
+async def _attach_one(ctx: Context, row: RowMapping) -> None:
+    fetch = ctx.stream(row["flow"]).attachment
+    hang = ctx.writer(row["flow"]).attach
+    done = fetch is None or hang is None
+    try:
+        if fetch is not None and hang is not None:
+            file = await fetch(ctx.origin(row["flow"]).http, row["source_id"])
+            if file is not None:
+                await hang(ctx.destination(row["flow"]).http, row["payload"], row["target_ref"], file)
+                ctx.log("attachment.hung", item=row["id"], number=row["number"], file=file.name)
+                done = True
+    except RecordRejected as error:
+        ctx.log_finding(error.finding(), row["id"], error.exchange)
+        done = True
+    except (OutcomeUnknown, ConfigError) as error:
+        ctx.log_finding(error.finding(), row["id"], error.exchange)
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        if done:
+            await session.execute(text("UPDATE item SET attach = false WHERE id = :id"), {"id": row["id"]})
+        await write_lines(session, ctx)
+
+
+async def _note(ctx: Context) -> bool:
+    """Writes on the timeline. A note is struck off before it is written: better none than the same one twice."""
+    write = ctx.source.connector.note
+    if write is None:
+        return True
+    while rows := await _due(ctx, "i.note <> ''", None):
+        for row in rows:
+            async with ctx.database.tenant(ctx.organisation_id) as session:
+                await session.execute(text("UPDATE item SET note = '' WHERE id = :id"), {"id": row["id"]})
+            try:
+                await write(ctx.source.http, _words(row))
+            except TransientError:
+                async with ctx.database.tenant(ctx.organisation_id) as session:
+                    await session.execute(
+                        text("UPDATE item SET note = :note WHERE id = :id"), {"note": row["note"], "id": row["id"]}
+                    )
+                raise
+            except VendorError as error:
+                ctx.log_finding(error.finding(), row["id"], error.exchange)
+                async with ctx.database.tenant(ctx.organisation_id) as session:
+                    await write_lines(session, ctx)
+            if ctx.out_of_time:
+                return False
+    return True
+
+
+def _words(row: RowMapping) -> Note:
+    findings = [Finding.model_validate(one, strict=False) for one in row["findings"]]
+    reasons = " ".join(sentences.sentence(f"finding.{one.key}", LANGUAGE, one.values) for one in findings)
+    values = {"number": row["number"], "booked_as": row["target_label"] or row["target_ref"], "reasons": reasons}
+    return Note(
+        source_id=row["source_id"],
+        title=sentences.sentence(f"{row['note']}.title", LANGUAGE, values),
+        text=sentences.sentence(f"{row['note']}.text", LANGUAGE, values),
+    )

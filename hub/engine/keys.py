@@ -1,0 +1,30 @@
+"""The delivery key of an item, from stored rows alone: for what a human says of a document outside any run."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from hub.accounting.documents import SalesInvoice
+from hub.engine import recipe, registry, settings
+from hub.engine.models import Combi, Item
+from hub.sdk.connector import Key
+
+
+async def key_for_item(session: AsyncSession, item: Item) -> Key:
+    """The delivery key of an item, from stored rows alone."""
+    combi = await session.get_one(Combi, item.combi_id)
+    the_recipe = recipe.get(combi.recipe)
+    found = await session.execute(
+        text("SELECT id, connector, tenant FROM connection WHERE id IN (:source, :target)"),
+        {"source": combi.source_connection_id, "target": combi.target_connection_id},
+    )
+    sides = {row.id: f"{row.connector}:{row.tenant}" for row in found}
+    source = sides[combi.source_connection_id]
+    if item.flow == "payments":
+        return Key(f"{the_recipe.target}:{item.administration}", item.flow, item.source_id, source)
+    administration = item.administration
+    if not administration:
+        chosen = settings.parse(the_recipe, combi.settings)
+        document = registry.get(the_recipe.source).sources[item.flow].map(item.raw or {}, chosen)
+        company = document.company if isinstance(document, SalesInvoice) else ""
+        administration = chosen.administrations.get(company, "")
+    return Key(source, item.flow, item.source_id, f"{the_recipe.target}:{administration}")

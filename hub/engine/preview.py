@@ -1,0 +1,127 @@
+"""What would be booked: read, mapped and validated for real, with every posting and finding, and nothing written."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+from hub.accounting.chart import Master
+from hub.accounting.documents import Document, Finding, Ignored, Part, SalesInvoice
+from hub.accounting.posting import PostingLine, posting
+from hub.engine import parties, store
+from hub.engine.context import Context
+from hub.engine.models import DeliveryState, ItemStatus
+from hub.engine.read import position
+from hub.engine.resolve import Work, document_of, needed_customers, resolve
+from hub.kit.ids import new_id
+from hub.sdk.connector import Raw, Since
+from hub.sdk.errors import Malformed
+
+LIMIT = 50
+
+
+class PreviewDocument(Part):
+    """One document: what would become of it, and on which accounts."""
+
+    flow: str
+    source_id: str
+    number: str = ""
+    date: date | None = None
+    party: str = ""
+    amount: Decimal | None = None
+    currency: str = ""
+    administration: str = ""
+    action: str
+    """create, update, adopt, none (it stands there already), ignore, or attention when there are findings."""
+    posting: tuple[PostingLine, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+class Preview(Part):
+    """The first documents of every flow, newest read last. `complete` is False when there are more."""
+
+    documents: tuple[PreviewDocument, ...]
+    complete: bool = True
+
+
+async def preview(ctx: Context, limit: int = LIMIT) -> Preview:
+    """What a run would do now with the first `limit` documents of each flow."""
+    documents: list[PreviewDocument] = []
+    complete = True
+    for flow in ctx.flows():
+        if flow in ("payments", "customers"):
+            continue
+        raws, more = await _first(ctx, flow, limit)
+        complete = complete and not more
+        documents.extend(await _documents(ctx, flow, raws))
+    return Preview(documents=tuple(documents), complete=complete)
+
+
+async def _first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
+    raws: list[Raw] = []
+    stream = ctx.stream(flow)
+    since = Since(await position(ctx, flow), ctx.combi.start_date)
+    async for page in stream.read(ctx.origin(flow).http, since, ctx.settings):
+        raws.extend(page.records)
+        if len(raws) >= limit:
+            return raws[:limit], True
+    return raws, False
+
+
+async def _documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[PreviewDocument]:
+    works: list[Work] = []
+    for raw in raws:
+        try:
+            source_id = ctx.stream(flow).key(raw)
+        except (KeyError, ValueError, TypeError):
+            continue
+        works.append(Work(new_id(ctx.clock), flow, source_id, "", ItemStatus.waiting, raw))
+    await resolve(ctx, works, {})
+    customers = await parties.references(ctx, needed_customers(works))
+    await resolve(ctx, works, customers)
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        known = await store.deliveries(session, [work.key.text for work in works if work.key])
+    shown: list[PreviewDocument] = []
+    for work in works:
+        row = known.get(work.key.text) if work.key else None
+        stands = row is not None and row["state"] == DeliveryState.recorded
+        same = stands and row is not None and row["fingerprint"] == work.fingerprint
+        if work.ignored:
+            action = "ignore"
+        elif work.findings:
+            action = "attention"
+        else:
+            action = "none" if same else "update" if stands else "create"
+        shown.append(await _shown(ctx, work, action))
+    return shown
+
+
+async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:
+    document = work.document or _read_anyway(ctx, work)
+    lines: tuple[PostingLine, ...] = ()
+    if work.booking is not None:
+        master = ctx.masters.get(work.administration)
+        lines = posting(work.booking, master[0] if master else Master(administration=work.administration or "-"))
+    invoice = document if isinstance(document, SalesInvoice) else None
+    ignored = (work.ignored.reason,) if work.ignored else ()
+    return PreviewDocument(
+        flow=work.flow,
+        source_id=work.source_id,
+        number=getattr(document, "number", "") or (work.ignored.number if work.ignored else ""),
+        date=getattr(document, "date", None),
+        party=invoice.customer.name if invoice else getattr(document, "name", ""),
+        amount=invoice.total if invoice else getattr(document, "amount", None),
+        currency=getattr(document, "currency", ""),
+        administration=work.administration,
+        action=action,
+        posting=lines,
+        findings=(*work.findings, *ignored),
+    )
+
+
+def _read_anyway(ctx: Context, work: Work) -> Document | None:
+    """The document behind a work that was set aside, for its number and amount."""
+    try:
+        found = document_of(ctx, work.flow, work.raw)
+    except Malformed:
+        return None
+    return None if isinstance(found, Ignored) else found

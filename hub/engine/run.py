@@ -1,0 +1,390 @@
+"""One slice of one run: its steps in order, and what each kind of trouble means for the run and its combi."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from hub.accounting.documents import Finding
+from hub.engine import deliver, follow_up, points, preview, read, recipe, settings, settle
+from hub.engine.context import Cancelled, Context, Lease, LeaseLost
+from hub.engine.models import Combi, Run
+from hub.engine.outcome import (
+    AT_LIMIT,
+    CONSENT,
+    DOWN,
+    INTERRUPTED,
+    NOTHING,
+    OURS,
+    PARTLY,
+    PREVIEWED,
+    SETTING,
+    WRITTEN,
+    Outcome,
+)
+from hub.kit import json
+from hub.kit.metrics import RUNS
+from hub.sdk.errors import ConfigError, OutcomeUnknown, ReauthRequired, RecordRejected, TransientError
+
+if TYPE_CHECKING:
+    from hub.engine.engine import Engine
+
+_log = structlog.get_logger(__name__)
+
+SLICE_S = 20.0
+"""How long a run keeps a worker before others get their turn."""
+LEASE_S = 40
+HEARTBEAT_S = 8.0
+RETRIES = (5, 20, 60)
+"""Waits in seconds before a run gives up on a package that does not answer."""
+LONGEST_WAIT = timedelta(minutes=10)
+"""A run waits so long for a limit or a look-up; after that it ends and the combi's next run goes on."""
+LONGEST_BACKOFF = timedelta(hours=1)
+
+
+async def work(engine: "Engine", run: Run, owner: str) -> None:
+    """Works on a claimed run for one slice: ends it, or leaves it ready to go on."""
+    structlog.contextvars.bind_contextvars(run=str(run.id), combi=str(run.combi_id))
+    lease = Lease(owner, time.monotonic() + LEASE_S)
+    try:
+        async with _kept_alive(engine, run, lease):
+            await _slice(engine, run, lease)
+    except LeaseLost:
+        _log.warning("lease_lost")
+    except SQLAlchemyError:
+        # The database went away: the lease expires and somebody goes on from what was committed.
+        _log.exception("database_lost")
+    finally:
+        structlog.contextvars.unbind_contextvars("run", "combi")
+
+
+@asynccontextmanager
+async def _kept_alive(engine: "Engine", run: Run, lease: Lease) -> AsyncIterator[None]:
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            began = time.monotonic()
+            with suppress(SQLAlchemyError, OSError):
+                async with engine.database.system() as session:
+                    found = await session.execute(
+                        text(
+                            f"""UPDATE run SET lease_until = clock_timestamp() + interval '{LEASE_S} seconds'
+                            WHERE id = :id AND lease_owner = :owner AND finished_at IS NULL RETURNING cancelled"""
+                        ),
+                        {"id": run.id, "owner": lease.owner},
+                    )
+                    row = found.first()
+                lease.lost = row is None
+                lease.cancelled = row is not None and row.cancelled
+                lease.valid_until = began + LEASE_S
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _slice(engine: "Engine", run: Run, lease: Lease) -> None:
+    ctx: Context | None = None
+    trouble: Exception | None = None
+    done = True
+    try:
+        ctx = await open_context(engine, run, lease)
+        done = await (_preview(ctx) if run.mode == "preview" else _steps(ctx))
+    except (LeaseLost, SQLAlchemyError):
+        raise
+    except Exception as error:
+        trouble = error
+    if ctx is not None:
+        _merge_counts(ctx)
+    await _conclude(engine, run, trouble, done)
+
+
+async def open_context(engine: "Engine", run: Run, lease: Lease) -> Context:
+    """The combi as it is now, its choices, and both links. Raises ReauthRequired or ConfigError."""
+    async with engine.database.tenant(run.organisation_id) as session:
+        combi = await session.get_one(Combi, run.combi_id)
+        found = await session.execute(
+            text("SELECT table_name, source, target FROM mapping WHERE combi_id = :id"), {"id": combi.id}
+        )
+        tables: dict[str, dict[str, str]] = {}
+        for row in found:
+            tables.setdefault(row.table_name, {})[row.source] = row.target
+    the_recipe = recipe.get(combi.recipe)
+    try:
+        chosen = settings.parse(the_recipe, run.settings)
+    except ValueError as error:
+        raise ConfigError("settings_invalid", words=str(error)[:300]) from error
+    return Context(
+        database=engine.database,
+        clock=engine.clock,
+        combi=combi,
+        run=run,
+        recipe=the_recipe,
+        settings=chosen,
+        mappings=tables,
+        source=await engine.clients.open(combi.organisation_id, combi.source_connection_id),
+        target=await engine.clients.open(combi.organisation_id, combi.target_connection_id),
+        lease=lease,
+        ends_at=time.monotonic() + SLICE_S,
+    )
+
+
+async def _steps(ctx: Context) -> bool:
+    """Every step that is not done yet. False when the slice ended first."""
+    if not ctx.run.progress.get("reopened"):
+        await _reopen(ctx)
+    forth = [flow for flow in ctx.flows() if ctx.recipe.direction(flow) == "forth"]
+    back = [flow for flow in ctx.flows() if ctx.recipe.direction(flow) == "back"]
+    steps: list[tuple[str, Callable[[], Awaitable[bool]]]] = [
+        *((f"read:{flow}", partial(read.read, ctx, flow)) for flow in forth),
+        *((f"deliver:{flow}", partial(deliver.deliver, ctx, flow)) for flow in forth),
+        ("settle", partial(settle.settle, ctx)),
+        *((f"deliver:{flow}", partial(deliver.deliver, ctx, flow)) for flow in back),
+        ("follow_up", partial(follow_up.follow_up, ctx)),
+    ]
+    for name, step in steps:
+        if ctx.run.progress.get(name):
+            continue
+        if not await step():
+            return False
+        ctx.run.progress = {**ctx.run.progress, name: True}
+    return True
+
+
+async def _reopen(ctx: Context) -> None:
+    """Parked items whose cause may be gone go back to work: other settings, a look after a while, a human's wish."""
+    failed = ctx.run.trigger == "manual" and ctx.run.mode == "write"
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        await session.execute(
+            text(
+                """UPDATE item SET status = 'waiting', retry_at = NULL, updated_at = :now
+                WHERE combi_id = :combi AND (
+                  (status = 'finding' AND (tried_version <> :version OR retry_at <= :now OR :failed
+                     OR findings @> '[{"key": "customer_not_ready"}]'))
+                  OR (status = 'rejected' AND (tried_version <> :version OR :failed))
+                  OR (status = 'ignored' AND tried_version <> :version AND delivery_id IS NULL
+                     AND findings @> '[{"key": "company_ignored"}]'))"""
+            ),
+            {"combi": ctx.combi.id, "version": ctx.run.settings_version, "now": ctx.clock.now(), "failed": failed},
+        )
+    ctx.run.progress = {**ctx.run.progress, "reopened": True}
+
+
+async def _preview(ctx: Context) -> bool:
+    ctx.run.result = (await preview.preview(ctx)).model_dump(mode="json")
+    return True
+
+
+def _merge_counts(ctx: Context) -> None:
+    """Adds this slice's counts to the run's."""
+    counts: dict[str, Any] = {flow: Counter(tally) for flow, tally in ctx.run.counts.items()}
+    for flow, tally in ctx.counts.items():
+        counts[flow] = counts.get(flow, Counter()) + tally
+    calls = counts.setdefault("calls", Counter())
+    for link in (ctx.source, ctx.target):
+        calls[link.connector.manifest.name] += link.http.calls
+    ctx.run.counts = {flow: dict(tally) for flow, tally in counts.items()}
+
+
+async def _conclude(engine: "Engine", run: Run, trouble: Exception | None, done: bool) -> None:
+    now = engine.clock.now()
+    match trouble:
+        case None if not done:
+            await _go_on(engine, run, now)
+        case None:
+            await _finish_well(engine, run, now)
+        case ReauthRequired():
+            await _finish(engine, run, CONSENT, trouble.finding(), attention=True)
+        case ConfigError():
+            await _finish(engine, run, SETTING, trouble.finding(), attention=True)
+        case TransientError():
+            await _wait_or_give_up(engine, run, trouble, now)
+        case OutcomeUnknown() | RecordRejected():
+            # Of a call that belongs to no document (a listing that is refused): the package cannot be used now.
+            await _wait_or_give_up(engine, run, TransientError(trouble.key, words=trouble.words), now)
+        case Cancelled():
+            await _finish(engine, run, INTERRUPTED, Finding(key="cancelled"))
+        case _:
+            _log.error("run_failed", exc_info=trouble)
+            finding = Finding(key="internal_error", values={"error": type(trouble).__name__})
+            await _finish(engine, run, OURS, finding, failed=True)
+
+
+async def _go_on(engine: "Engine", run: Run, wake_at: datetime) -> None:
+    """Leaves the run to the next slice, behind those who wait already."""
+    async with engine.database.tenant(run.organisation_id) as session:
+        await session.execute(
+            text(
+                """UPDATE run SET lease_owner = NULL, lease_until = NULL, wake_at = :wake,
+                  progress = cast(:progress AS jsonb), counts = cast(:counts AS jsonb), reason = cast(:reason AS jsonb)
+                WHERE id = :id AND finished_at IS NULL"""
+            ),
+            {
+                "id": run.id,
+                "wake": wake_at,
+                "progress": json.dumps(run.progress),
+                "counts": json.dumps(run.counts),
+                "reason": json.dumps(run.reason),
+            },
+        )
+    if wake_at <= engine.clock.now():
+        await engine.doorbell.ring()
+
+
+async def _finish_well(engine: "Engine", run: Run, now: datetime) -> None:
+    """Every step is done: wait for look-ups that are due soon, or end."""
+    if run.mode == "preview":
+        await _finish(engine, run, PREVIEWED, None)
+        return
+    waits = int(run.progress.get("waits", 0))
+    async with engine.database.tenant(run.organisation_id) as session:
+        found = await session.execute(
+            text(
+                """SELECT min(retry_at) FILTER (WHERE status IN ('waiting', 'unknown')) AS next,
+                  count(*) FILTER (WHERE run_id = :run AND status IN ('finding', 'rejected', 'changed')
+                     OR status IN ('unknown', 'waiting')) AS trouble
+                FROM item WHERE combi_id = :combi AND status IN ('waiting', 'unknown', 'finding', 'rejected', 'changed')
+                """
+            ),
+            {"run": run.id, "combi": run.combi_id},
+        )
+        row = found.one()
+    if row.next is not None and row.next - now <= LONGEST_WAIT and waits < 8:
+        kept = {name: value for name, value in run.progress.items() if name.startswith(("read:", "begun:", "reopened"))}
+        run.progress = {**kept, "waits": waits + 1}
+        await _go_on(engine, run, max(row.next, now))
+        return
+    tallies = [tally for flow, tally in run.counts.items() if flow != "calls"]
+    wrote = sum(tally.get(kind, 0) for tally in tallies for kind in ("booked", "update", "adopt"))
+    outcome = PARTLY if row.trouble else WRITTEN if wrote else NOTHING
+    await _finish(engine, run, outcome, None)
+
+
+async def _wait_or_give_up(engine: "Engine", run: Run, trouble: TransientError, now: datetime) -> None:
+    tries = int(run.progress.get("tries", 0))
+    run.reason = trouble.finding().model_dump(mode="json")
+    if trouble.retry_after is not None and timedelta(seconds=trouble.retry_after) <= LONGEST_WAIT:
+        await _go_on(engine, run, now + timedelta(seconds=trouble.retry_after))
+    elif trouble.retry_after is not None:
+        resume = now + timedelta(seconds=trouble.retry_after)
+        await _finish(engine, run, AT_LIMIT, trouble.finding(), not_before=resume)
+    elif tries < len(RETRIES):
+        run.progress = {**run.progress, "tries": tries + 1}
+        await _go_on(engine, run, now + timedelta(seconds=RETRIES[tries]))
+    else:
+        await _finish(engine, run, DOWN, trouble.finding(), failed=True)
+
+
+async def _finish(
+    engine: "Engine",
+    run: Run,
+    outcome: Outcome,
+    reason: Finding | None,
+    *,
+    failed: bool = False,
+    attention: bool = False,
+    not_before: datetime | None = None,
+) -> None:
+    """Ends the run, once: an ended run never changes. The combi keeps its schedule, backs off, or asks for a human."""
+    points.reach(points.BEFORE_FINISH)
+    now = engine.clock.now()
+    explained = reason.model_dump(mode="json") if reason else None
+    async with engine.database.tenant(run.organisation_id) as session:
+        ended = await session.execute(
+            text(
+                """UPDATE run SET finished_at = :now, lease_owner = NULL, lease_until = NULL, outcome = :outcome,
+                  reason = cast(:reason AS jsonb), counts = cast(:counts AS jsonb), result = cast(:result AS jsonb),
+                  progress = cast(:progress AS jsonb)
+                WHERE id = :id AND finished_at IS NULL RETURNING id"""
+            ),
+            {
+                "id": run.id,
+                "now": now,
+                "outcome": outcome.code,
+                "reason": json.dumps(explained),
+                "counts": json.dumps(run.counts),
+                "result": json.dumps(run.result),
+                "progress": json.dumps(run.progress),
+            },
+        )
+        if ended.first() is None:
+            return
+        await session.execute(
+            text(
+                """INSERT INTO logentry (organisation_id, at, combi_id, run_id, level, key, "values")
+                VALUES (:organisation, :now, :combi, :run, :level, :key, cast(:values AS jsonb))"""
+            ),
+            {
+                "organisation": run.organisation_id,
+                "now": now,
+                "combi": run.combi_id,
+                "run": run.id,
+                "level": "info" if outcome.good else "warning",
+                "key": outcome.key,
+                "values": json.dumps({**(reason.values if reason else {}), **_tally(run)}),
+            },
+        )
+        await _touch_combi(session, run, now, explained, failed=failed, attention=attention, not_before=not_before)
+    RUNS.labels(outcome.name).inc()
+    _log.info("run_finished", outcome=outcome.name, counts=run.counts)
+    for listener in engine.on_finish:
+        await listener(run.organisation_id, run.combi_id, run.id, outcome)
+
+
+async def _touch_combi(
+    session: AsyncSession,
+    run: Run,
+    now: datetime,
+    reason: dict[str, Any] | None,
+    *,
+    failed: bool,
+    attention: bool,
+    not_before: datetime | None,
+) -> None:
+    """Back-off grows with failures in a row; a combi that a human paused stays paused."""
+    found = await session.execute(
+        text(
+            """UPDATE combi SET failures = CASE WHEN :failed THEN failures + 1 ELSE 0 END,
+              status = CASE WHEN :attention AND status = 'active' THEN 'attention' ELSE status END,
+              reason = CASE WHEN :attention AND status = 'active' THEN cast(:reason AS jsonb)
+                            WHEN status = 'active' THEN NULL ELSE reason END,
+              not_before = :not_before, updated_at = :now
+            WHERE id = :id RETURNING failures"""
+        ),
+        {
+            "id": run.combi_id,
+            "failed": failed,
+            "attention": attention,
+            "reason": json.dumps(reason),
+            "not_before": not_before,
+            "now": now,
+        },
+    )
+    failures = found.scalar_one()
+    if failed:
+        wait = min(timedelta(minutes=2 ** min(failures, 10)), LONGEST_BACKOFF)
+        await session.execute(
+            text("UPDATE combi SET not_before = :at WHERE id = :id"), {"at": now + wait, "id": run.combi_id}
+        )
+
+
+def _tally(run: Run) -> dict[str, int]:
+    """How many documents were booked, and how many need a human, over all flows."""
+    tallies = [tally for flow, tally in run.counts.items() if flow != "calls"]
+    return {
+        "booked": sum(tally.get(kind, 0) for tally in tallies for kind in ("booked", "update", "adopt")),
+        "attention": sum(tally.get(kind, 0) for tally in tallies for kind in ("finding", "rejected", "changed")),
+    }

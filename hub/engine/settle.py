@@ -1,0 +1,237 @@
+"""Payments back: only positive proof of full payment becomes a payment, and it does so once.
+
+The target's open items are listed to the end. An item that stands there at zero is proof; one that is missing makes
+the target be asked about that one booking; a booking that no longer exists is a finding and proves nothing.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from hub.accounting.documents import Finding, Payment
+from hub.engine import store
+from hub.engine.context import Context
+from hub.engine.deliver import total_differs
+from hub.engine.models import ItemStatus
+from hub.kit import json
+from hub.kit.ids import new_id
+from hub.sdk.connector import Gone, OpenItem, Receipt, Settled, Settlements
+from hub.sdk.errors import RecordRejected
+
+BATCH = 200
+ASK_AGAIN = timedelta(hours=1)
+"""How soon a booking of which the target says nothing clear is asked about again; doubles up to a day."""
+
+_OPEN = """FROM item i JOIN delivery d ON d.id = i.delivery_id
+    WHERE i.combi_id = :combi AND i.flow = 'invoices' AND i.status IN ('booked', 'finding', 'changed')
+      AND d.state = 'recorded' AND d.settled_at IS NULL AND d.open_item <> ''"""
+
+
+async def settle(ctx: Context) -> bool:
+    """Looks which booked invoices were paid and makes payment items. False when the slice ended first."""
+    settlements = ctx.target.connector.settlements.get("invoices")
+    if settlements is None:
+        return True
+    for administration in await _administrations(ctx, unverified_only="payments" not in ctx.flows()):
+        if ctx.run.progress.get(f"settled:{administration}"):
+            continue
+        began = ctx.clock.now()
+        async for page in settlements.read(ctx.target.http, administration, ctx.settings):
+            ctx.lease.check()
+            await _compare(ctx, administration, page)
+        if not await _ask_about_missing(ctx, administration, settlements, began):
+            return False
+        ctx.run.progress = {**ctx.run.progress, f"settled:{administration}": True}
+    return True
+
+
+async def _administrations(ctx: Context, *, unverified_only: bool) -> list[str]:
+    """Where something is unpaid, or was booked without its total being read back."""
+    condition = " AND NOT d.verified" if unverified_only else ""
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        found = await session.execute(
+            text(f"SELECT DISTINCT split_part(d.target, ':', 2) AS place {_OPEN}{condition} ORDER BY 1"),
+            {"combi": ctx.combi.id},
+        )
+        return [row.place for row in found]
+
+
+async def _compare(ctx: Context, administration: str, page: Sequence[OpenItem]) -> None:
+    """Takes over balances, checks totals, and turns a zero balance into a payment."""
+    by_key = {one.open_item: one for one in page}
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        found = await session.execute(
+            text(
+                f"""SELECT d.id, d.open_item, d.total, d.balance, d.verified, d.label, i.id AS item_id, i.source_id,
+                  i.number, i.currency {_OPEN} AND d.target = :target AND d.open_item = ANY(:keys)"""
+            ),
+            {"combi": ctx.combi.id, "target": _target(ctx, administration), "keys": list(by_key)},
+        )
+        rows = found.mappings().all()
+        if not rows:
+            return
+        await session.execute(
+            text(
+                """UPDATE delivery d SET seen_run = :run, balance = r.balance, verified = d.verified OR r.verified
+                FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, balance numeric, verified boolean)
+                WHERE d.id = r.id"""
+            ),
+            {
+                "run": ctx.run.id,
+                "rows": store.packed(
+                    {
+                        "id": row["id"],
+                        "balance": by_key[row["open_item"]].balance,
+                        "verified": by_key[row["open_item"]].total == row["total"],
+                    }
+                    for row in rows
+                ),
+            },
+        )
+        for row in rows:
+            one = by_key[row["open_item"]]
+            if not row["verified"] and one.total != row["total"]:
+                await _flag(ctx, session, row, total_differs(row["total"], one.total, row["label"]))
+            elif one.balance == 0:
+                await _paid(ctx, session, row, administration, Settled(one.paid_on, one.reference))
+            elif row["balance"] is not None and row["balance"] != one.balance:
+                ctx.log("payment.partial", item=row["item_id"], number=row["number"], balance=one.balance)
+        await store.write_lines(session, ctx)
+
+
+async def _ask_about_missing(ctx: Context, administration: str, settlements: Settlements, began: datetime) -> bool:
+    """Asks about each booking that the complete listing did not hold."""
+    settled_down = began - timedelta(seconds=ctx.facts("invoices").settle_s)
+    while True:
+        async with ctx.database.tenant(ctx.organisation_id) as session:
+            found = await session.execute(
+                text(
+                    f"""SELECT d.*, i.id AS item_id, i.number, i.currency {_OPEN} AND d.target = :target
+                      AND d.seen_run IS DISTINCT FROM :run AND d.recorded_at < :before
+                      AND (d.check_at IS NULL OR d.check_at <= :now) ORDER BY d.id LIMIT :limit"""
+                ),
+                {
+                    "combi": ctx.combi.id,
+                    "target": _target(ctx, administration),
+                    "run": ctx.run.id,
+                    "before": settled_down,
+                    "now": ctx.clock.now(),
+                    "limit": BATCH,
+                },
+            )
+            rows = found.mappings().all()
+        if not rows:
+            return True
+        for row in rows:
+            await _ask(ctx, administration, settlements, row)
+            if ctx.out_of_time:
+                return False
+
+
+async def _ask(ctx: Context, administration: str, settlements: Settlements, row: RowMapping) -> None:
+    stored = row["receipt"] or {}
+    receipt = Receipt(
+        ref=row["ref"],
+        label=row["label"],
+        total=row["total"],
+        open_item=row["open_item"],
+        fingerprint=stored.get("fingerprint", ""),
+    )
+    ctx.lease.check()
+    try:
+        fate = await settlements.confirm(ctx.target.http, administration, receipt)
+    except RecordRejected as error:
+        ctx.log_finding(error.finding(), row["item_id"], error.exchange)
+        fate = None
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        match fate:
+            case Settled():
+                await _paid(ctx, session, row, administration, fate)
+            case Gone():
+                await session.execute(
+                    text("UPDATE delivery SET state = 'gone', check_at = NULL WHERE id = :id"), {"id": row["id"]}
+                )
+                await _flag(ctx, session, row, Finding(key="booking_gone", values={"booked_as": row["label"]}))
+            case _:
+                await _ask_later(ctx, session, row)
+        await store.write_lines(session, ctx)
+
+
+async def _ask_later(ctx: Context, session: AsyncSession, row: RowMapping) -> None:
+    """Nothing is concluded; asked again after twice the time since it was booked or last asked about."""
+    last = row["check_at"] or row["recorded_at"]
+    wait = min(max((ctx.clock.now() - last) * 2, ASK_AGAIN), timedelta(days=1))
+    await session.execute(
+        text("UPDATE delivery SET check_at = :at, seen_run = :run WHERE id = :id"),
+        {"at": ctx.clock.now() + wait, "run": ctx.run.id, "id": row["id"]},
+    )
+
+
+async def _flag(ctx: Context, session: AsyncSession, row: RowMapping, finding: Finding) -> None:
+    """A finding on the booked invoice."""
+    changed = await session.execute(
+        text(
+            """UPDATE item SET status = 'finding', findings = cast(:findings AS jsonb), run_id = :run, retry_at = NULL,
+              tried_version = :version, updated_at = :now WHERE id = :id AND status = 'booked' RETURNING id"""
+        ),
+        {
+            "id": row["item_id"],
+            "findings": json.dumps(store.found_json([finding])),
+            "run": ctx.run.id,
+            "version": ctx.run.settings_version,
+            "now": ctx.clock.now(),
+        },
+    )
+    if changed.first() is not None:
+        ctx.counts["invoices"]["finding"] += 1
+        ctx.log_finding(finding, row["item_id"])
+
+
+async def _paid(ctx: Context, session: AsyncSession, row: RowMapping, administration: str, proof: Settled) -> None:
+    """Positive proof: the payment becomes an item, in the same transaction that marks the invoice as settled."""
+    await session.execute(
+        text("UPDATE delivery SET settled_at = :now, balance = 0 WHERE id = :id AND settled_at IS NULL"),
+        {"now": ctx.clock.now(), "id": row["id"]},
+    )
+    if "payments" not in ctx.flows():
+        return
+    total: Decimal = row["total"]
+    payment = Payment(
+        source_id=row["source_id"],
+        invoice=row["source_id"],
+        number=row["number"],
+        date=proof.paid_on or ctx.clock.today(),
+        amount=total,
+        currency=row["currency"] or "EUR",
+        reference=proof.reference or row["label"] or row["open_item"],
+    )
+    back = total > 0 or (total < 0 and ctx.settings.credit_payments)
+    reason = Finding(key="credit_not_written_back", values={"number": row["number"]}, field="credit_payments")
+    await store.upsert_items(session, ctx, "payments", [_payment_row(ctx, payment, administration, reason, back)])
+    ctx.counts["payments"]["new"] += 1
+    ctx.log("payment.proven", item=row["item_id"], number=row["number"], amount=total)
+
+
+def _payment_row(ctx: Context, payment: Payment, administration: str, reason: Finding, back: bool) -> dict[str, Any]:
+    return {
+        "id": new_id(ctx.clock),
+        "source_id": payment.source_id,
+        "administration": administration,
+        "status": ItemStatus.waiting if back else ItemStatus.ignored,
+        "number": payment.number,
+        "date": payment.date,
+        "party": "",
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "raw": payment.model_dump(mode="json"),
+        "fingerprint": payment.source_id,
+        "findings": [] if back else store.found_json([reason]),
+    }
+
+
+def _target(ctx: Context, administration: str) -> str:
+    return f"{ctx.target.connector.manifest.name}:{administration}"
