@@ -17,6 +17,8 @@ from hub.config import Config
 from hub.kit.clock import FakeClock
 from hub.kit.mail import Mailer, MailNotSent
 
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH:UserWarning")
+
 TEXT = "Beste Zoë,\n\nFactuur 2026-001 staat klaar: € 1.452,00.\n"
 
 
