@@ -102,7 +102,7 @@ class ConnectionClients:
     async def open(self, organisation_id: UUID, connection_id: UUID) -> Link:
         """A link. Raises ReauthRequired when the connection needs consent, or was revoked."""
         async with self.database.tenant(organisation_id) as session:
-            connection = await repository.get(session, connection_id)
+            connection = await repository.holder(session, connection_id)
         if connection is None:
             raise ReauthRequired("connection_revoked")
         connector, auth = self._known(connection)
@@ -122,9 +122,9 @@ class ConnectionClients:
     async def died(self, organisation_id: UUID, connection_id: UUID, finding: Finding) -> None:
         """Hear that a package refuses a connection for good, whatever its secrets."""
         async with self.database.tenant(organisation_id) as session:
-            connection = await repository.get(session, connection_id)
+            connection = await repository.holder(session, connection_id)
         if connection is not None:
-            await self.mark_dead(organisation_id, connection_id, connection.secrets_version, finding)
+            await self.mark_dead(organisation_id, connection.id, connection.secrets_version, finding)
 
     def http(
         self,

@@ -65,6 +65,8 @@ class Connection(Owned, table=True):
     connect_hash: str | None = Field(default=None, index=True)
     """The hash of the token in `/connect/{token}`; gone once it was used."""
     connect_expires_at: datetime | None = moment(default=None)
+    same_as: UUID | None = Field(default=None, index=True)
+    """The connection that holds the grant, when the same company turned out to be connected already."""
     version: int = 1
     created_at: datetime = moment()
     updated_at: datetime = moment()

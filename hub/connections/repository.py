@@ -14,10 +14,22 @@ from hub.kit.database import dump_json
 
 REAUTH_KEY = "connection_needs_reauth"
 
+# A combi may name a connection by the id it had before it turned out to be the same company as another.
+_USED = """EXISTS (SELECT 1 FROM connection used WHERE (used.id = :id OR used.same_as = :id)
+    AND used.id IN (source_connection_id, target_connection_id))"""
+
 
 async def get(session: AsyncSession, connection_id: UUID) -> Connection | None:
     """A connection as it is now, past what this session remembers."""
     return await session.get(Connection, connection_id, populate_existing=True)
+
+
+async def holder(session: AsyncSession, connection_id: UUID) -> Connection | None:
+    """The connection that holds the grant of this one: itself, or the one that it turned out to be the same as."""
+    connection = await get(session, connection_id)
+    if connection is None or connection.same_as is None or connection.status == ConnectionStatus.revoked:
+        return connection
+    return await get(session, connection.same_as)
 
 
 async def locked(session: AsyncSession, connection_id: UUID) -> Connection | None:
@@ -36,7 +48,7 @@ async def locked(session: AsyncSession, connection_id: UUID) -> Connection | Non
 
 async def page(session: AsyncSession, after: UUID | None, limit: int) -> Sequence[Connection]:
     """Connections of the session's organisation that were not removed, oldest first."""
-    query = select(Connection).where(Connection.status != ConnectionStatus.revoked)
+    query = select(Connection).where(Connection.status != ConnectionStatus.revoked, col(Connection.same_as).is_(None))
     if after is not None:
         query = query.where(Connection.id > after)
     return (await session.exec(query.order_by(col(Connection.id)).limit(limit))).all()
@@ -73,10 +85,7 @@ async def attempt(session: AsyncSession, state_hash: str) -> OAuthAttempt | None
 async def combis_of(session: AsyncSession, connection_id: UUID) -> list[UUID]:
     """The combis that use a connection."""
     found = await session.execute(
-        text(
-            "SELECT id FROM combi WHERE deleted_at IS NULL AND :id IN (source_connection_id, target_connection_id)"
-            " ORDER BY id"
-        ),
+        text(f"SELECT id FROM combi WHERE deleted_at IS NULL AND {_USED} ORDER BY id"),
         {"id": connection_id},
     )
     return [row.id for row in found]
@@ -86,10 +95,9 @@ async def halt_combis(session: AsyncSession, connection_id: UUID, reason: dict[s
     """Active combis of a connection wait for consent; what a human paused stays paused."""
     found = await session.execute(
         text(
-            """UPDATE combi SET status = 'attention', reason = cast(:reason AS jsonb), version = version + 1,
+            f"""UPDATE combi SET status = 'attention', reason = cast(:reason AS jsonb), version = version + 1,
                  updated_at = :now
-            WHERE status = 'active' AND deleted_at IS NULL AND :id IN (source_connection_id, target_connection_id)
-            RETURNING id"""
+            WHERE status = 'active' AND deleted_at IS NULL AND {_USED} RETURNING id"""
         ),
         {"id": connection_id, "reason": dump_json(reason), "now": now},
     )
@@ -99,15 +107,15 @@ async def halt_combis(session: AsyncSession, connection_id: UUID, reason: dict[s
 async def resume_combis(session: AsyncSession, connection_id: UUID, now: datetime) -> int:
     """Combis that waited for this consent go on, once their other side is active too."""
     values = {"id": connection_id, "text": str(connection_id), "now": now, "key": REAUTH_KEY}
-    waiting = """status = 'attention' AND deleted_at IS NULL AND :id IN (source_connection_id, target_connection_id)
-        AND reason->>'key' = :key"""
+    waiting = f"combi.status = 'attention' AND deleted_at IS NULL AND {_USED} AND combi.reason->>'key' = :key"
     # Both sides died: from now on it waits for the other one.
     await session.execute(
         text(
-            f"""UPDATE combi SET reason = jsonb_set(reason, '{{values,connection_id}}', to_jsonb(o.id::text))
-            FROM connection o WHERE {waiting.replace("status =", "combi.status =")}
+            f"""UPDATE combi SET reason = jsonb_set(combi.reason, '{{values,connection_id}}', to_jsonb(o.id::text))
+            FROM connection o WHERE {waiting}
               AND combi.reason->'values'->>'connection_id' = :text
-              AND o.id IN (source_connection_id, target_connection_id) AND o.id <> :id AND o.status <> 'active'"""
+              AND o.id IN (source_connection_id, target_connection_id) AND o.id <> :id AND o.status <> 'active'
+              AND coalesce(o.same_as, o.id) <> :id"""
         ),
         values,
     )
@@ -120,6 +128,19 @@ async def resume_combis(session: AsyncSession, connection_id: UUID, now: datetim
         values,
     )
     return len(found.all())
+
+
+async def follow(session: AsyncSession, connection: Connection) -> None:
+    """Give the connections that are the same as this one its state, identity and fields."""
+    await session.flush()
+    await session.execute(
+        text(
+            """UPDATE connection a SET status = c.status, identity = c.identity, reason = c.reason,
+                 version = a.version + 1, updated_at = c.updated_at
+            FROM connection c WHERE c.id = :id AND a.same_as = c.id AND a.status <> 'revoked'"""
+        ),
+        {"id": connection.id},
+    )
 
 
 async def erase_master_data(session: AsyncSession, connection_id: UUID) -> None:

@@ -53,6 +53,7 @@ async def needs_reauth(
     connection.status = ConnectionStatus.needs_reauth
     connection.reason = finding.model_dump(mode="json")
     changed(connection, clock)
+    await repository.follow(session, connection)
     combis = await on_reauth(session, connection, clock)
     audit(session, clock, connection.organisation_id, "connection.needs_reauth", connection.id, combis=combis)
     await session.flush()
@@ -102,6 +103,8 @@ async def remove(session: AsyncSession, clock: Clock, connection: Connection) ->
     connection.connect_hash = None
     connection.expires_at = None
     changed(connection, clock)
+    if connection.same_as is None:
+        await repository.follow(session, connection)
     await on_reauth(session, connection, clock)
     await repository.erase_master_data(session, connection.id)
 
