@@ -280,4 +280,3 @@ def returning(url: str, connection_id: UUID, status: str) -> str:
     said = urlencode({"connection_id": str(connection_id), "status": status})
     head, mark, fragment = url.partition("#")
     return f"{head}{'&' if '?' in head else '?'}{said}{mark}{fragment}"
-

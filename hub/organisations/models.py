@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DDL, Index, Text, event
+from sqlalchemy import DDL, Index, LargeBinary, Text, event
 from sqlmodel import Field, SQLModel
 
 from hub.engine.models import Owned, moment, tree
@@ -110,7 +110,8 @@ class IdempotentCall(Owned, table=True):
     request_hash: str
     status: int | None = None
     """None: in flight."""
-    body: str | None = None
+    body: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """Sealed, for an answer may hold a secret that is shown once."""
     headers: dict[str, Any] = tree(default_factory=dict)
     created_at: datetime = moment(index=True)
 
