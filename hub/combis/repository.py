@@ -1,0 +1,108 @@
+"""The SQL of combis."""
+
+from collections.abc import Mapping as Map
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CursorResult, RowMapping, text
+from sqlmodel import col, select
+
+from hub.engine.models import Mapping
+from hub.kit.database import HubSession
+
+COUNTED = ("waiting", "unknown", "finding", "rejected", "changed")
+MOST = 100
+
+_ROW = f"""SELECT c.id, c.recipe, c.name, c.status, c.reason, c.schedule, c.start_date, c.version, c.created_at,
+    c.updated_at, CASE WHEN c.status = 'active' THEN greatest(c.slot, c.not_before) END AS next_run_at,
+    c.source_connection_id, s.connector AS source_connector, s.status AS source_status, s.identity AS source_identity,
+    c.target_connection_id, t.connector AS target_connector, t.status AS target_status, t.identity AS target_identity,
+    r.id AS run_id, r.outcome AS run_outcome, r.reason AS run_reason, r.finished_at AS run_finished_at,
+    {
+    ", ".join(
+        f"(SELECT count(*) FROM (SELECT 1 FROM item WHERE combi_id = c.id AND status = '{status}' LIMIT {MOST})"
+        f" AS few) AS {status}"
+        for status in COUNTED
+    )
+}
+  FROM (SELECT * FROM combi WHERE deleted_at IS NULL AND %s ORDER BY id DESC LIMIT :limit) AS c
+  JOIN connection s ON s.id = c.source_connection_id JOIN connection t ON t.id = c.target_connection_id
+  LEFT JOIN LATERAL (SELECT id, outcome, reason, finished_at FROM run WHERE combi_id = c.id
+    AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 1) AS r ON true
+  ORDER BY c.id DESC"""
+_ONE = text(_ROW % "id = :id")
+_PAGE = text(_ROW % "id < :before AND (cast(:status AS text) IS NULL OR status = :status)")
+
+
+async def row(session: HubSession, combi_id: UUID) -> RowMapping | None:
+    """A combi with its sides, its last run and its counts."""
+    return (await session.execute(_ONE, {"id": combi_id, "limit": 1})).mappings().one_or_none()
+
+
+async def page(session: HubSession, before: UUID, limit: int, status: str | None) -> Sequence[RowMapping]:
+    """The same for many, the newest first."""
+    found = await session.execute(_PAGE, {"before": before, "limit": limit, "status": status})
+    return found.mappings().all()
+
+
+async def connections(session: HubSession, ids: Sequence[UUID]) -> Map[UUID, RowMapping]:
+    """The connections of these ids that this organisation has."""
+    found = await session.execute(
+        text("SELECT id, connector, status, tenant FROM connection WHERE id = ANY(cast(:ids AS uuid[]))"),
+        {"ids": list(ids)},
+    )
+    return {one["id"]: one for one in found.mappings()}
+
+
+async def mapping(session: HubSession, combi_id: UUID, table: str) -> Sequence[Mapping]:
+    """The entries of a table, by source."""
+    asked = select(Mapping).where(col(Mapping.combi_id) == combi_id, col(Mapping.table_name) == table)
+    return (await session.exec(asked.order_by(col(Mapping.source)))).all()
+
+
+async def clear_mapping(session: HubSession, combi_id: UUID, table: str) -> None:
+    """Empties a table."""
+    await session.execute(
+        text("DELETE FROM mapping WHERE combi_id = :combi AND table_name = :table"),
+        {"combi": combi_id, "table": table},
+    )
+
+
+async def stop_runs(session: HubSession, combi_id: UUID) -> None:
+    """Asks the run that is going on to stop at its next safe point."""
+    await session.execute(
+        text("UPDATE run SET cancelled = true WHERE combi_id = :combi AND finished_at IS NULL"), {"combi": combi_id}
+    )
+
+
+_REST = ("item", "standing", "position", "mapping")
+
+
+async def deleted_with_rest(session: HubSession, before: datetime) -> Sequence[UUID]:
+    """Deleted combis that still have rows of their own and no run that could make more."""
+    exists = " OR ".join(f"EXISTS (SELECT 1 FROM {table} x WHERE x.combi_id = c.id)" for table in _REST)
+    found = await session.execute(
+        text(
+            f"""SELECT c.id FROM combi c WHERE c.deleted_at <= :before AND ({exists})
+            AND NOT EXISTS (SELECT 1 FROM run r WHERE r.combi_id = c.id AND r.finished_at IS NULL) LIMIT 20"""
+        ),
+        {"before": before},
+    )
+    return [one for (one,) in found]
+
+
+async def remove_rest(session: HubSession, combi_id: UUID, most: int) -> int:
+    """Removes up to `most` rows of each kind; gives how many went."""
+    gone = 0
+    for table in _REST:
+        result: CursorResult[Any] = await session.execute(  # type: ignore[assignment]
+            text(
+                f"""DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table}
+                WHERE combi_id = :combi LIMIT :most))"""
+            ),
+            {"combi": combi_id, "most": most},
+        )
+        gone += result.rowcount
+    return gone

@@ -1,0 +1,169 @@
+"""The SQL of runs and documents as they are shown."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, TextClause, text
+from sqlmodel import col, select
+
+from hub.engine.models import Combi, Delivery, Item, LogEntry, Run
+from hub.kit.database import HubSession
+
+SCAN = 20_000
+"""How many documents one request looks through at most for a filter that no index serves."""
+NEWEST = UUID(int=2**128 - 1)
+
+
+async def combi(session: HubSession, combi_id: UUID, *, lock: bool = False) -> Combi | None:
+    """A combi that was not deleted."""
+    asked = select(Combi).where(col(Combi.id) == combi_id, col(Combi.deleted_at).is_(None))
+    return (await session.exec(asked.with_for_update() if lock else asked)).one_or_none()
+
+
+async def combi_exists(session: HubSession, combi_id: UUID) -> bool:
+    """Whether there is such a combi."""
+    found = await session.execute(text("SELECT 1 FROM combi WHERE id = :id AND deleted_at IS NULL"), {"id": combi_id})
+    return found.first() is not None
+
+
+async def run(session: HubSession, run_id: UUID) -> Run | None:
+    """A run."""
+    return await session.get(Run, run_id)
+
+
+async def runs(session: HubSession, combi_id: UUID, before: UUID, limit: int) -> Sequence[Run]:
+    """Runs of a combi, the newest first."""
+    asked = select(Run).where(col(Run.combi_id) == combi_id, col(Run.id) < before)
+    return (await session.exec(asked.order_by(col(Run.id).desc()).limit(limit))).all()
+
+
+async def cancel(session: HubSession, run_id: UUID) -> None:
+    """Asks a run to stop at its next safe point."""
+    await session.execute(
+        text("UPDATE run SET cancelled = true WHERE id = :id AND finished_at IS NULL"), {"id": run_id}
+    )
+
+
+async def item(session: HubSession, item_id: UUID, *, lock: bool = False) -> Item | None:
+    """A document of a combi that was not deleted."""
+    asked = (
+        select(Item)
+        .join(Combi, col(Combi.id) == col(Item.combi_id))
+        .where(col(Item.id) == item_id, col(Combi.deleted_at).is_(None))
+    )
+    return (await session.exec(asked.with_for_update(of=Item) if lock else asked)).one_or_none()
+
+
+async def delivery(session: HubSession, delivery_id: UUID | None) -> Delivery | None:
+    """The booking of a document."""
+    return await session.get(Delivery, delivery_id) if delivery_id else None
+
+
+async def history(session: HubSession, item_id: UUID, limit: int = 200) -> Sequence[LogEntry]:
+    """The newest lines about a document, in the order in which they happened."""
+    asked = select(LogEntry).where(col(LogEntry.item_id) == item_id).order_by(col(LogEntry.id).desc()).limit(limit)
+    return list(reversed((await session.exec(asked)).all()))
+
+
+_SHOWN = """json_build_object('id', id, 'flow', flow, 'source_id', source_id, 'number', number, 'date', date,
+ 'party', party, 'amount', CASE WHEN amount = round(amount, 2) THEN round(amount, 2) ELSE trim_scale(amount) END::text,
+ 'currency', currency, 'administration', administration, 'status', status,
+ 'findings', jsonb_array_length(findings), 'target_ref', target_ref, 'target_label', target_label,
+ 'updated_at', to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text"""
+_THERE = "(SELECT true FROM combi WHERE id = :combi AND deleted_at IS NULL)"
+_NARROW = """id, flow, source_id, number, date, party, amount, currency, administration, status, findings, target_ref,
+ target_label, updated_at"""
+_PLAIN = text(
+    f"""SELECT id, {_SHOWN} AS row FROM item
+    WHERE combi_id = :combi AND id < :before AND {_THERE} ORDER BY id DESC LIMIT :limit"""
+)
+_BY_STATUS = text(
+    f"""SELECT id, {_SHOWN} AS row FROM unnest(cast(:statuses AS text[])) AS wanted(one) CROSS JOIN LATERAL (
+      SELECT {_NARROW} FROM item
+      WHERE combi_id = :combi AND status = wanted.one AND id < :before AND {_THERE}
+      ORDER BY id DESC LIMIT :limit) AS found
+    ORDER BY id DESC LIMIT :limit"""
+)
+_OF_STATUS = "AND status = ANY(cast(:statuses AS text[]))"
+_FILTERED = f"""WITH seen AS (
+      SELECT {_NARROW} FROM item WHERE combi_id = :combi AND id < :before AND {_THERE} %s ORDER BY id DESC LIMIT :scan),
+    hits AS (SELECT * FROM seen WHERE (cast(:flow AS text) IS NULL OR flow = :flow)
+      AND (cast(:first AS date) IS NULL OR date >= :first) AND (cast(:last AS date) IS NULL OR date <= :last)
+      AND (cast(:q AS text) IS NULL OR strpos(lower(number), :q) > 0 OR strpos(lower(party), :q) > 0
+        OR strpos(lower(source_id), :q) > 0 OR strpos(lower(target_label), :q) > 0 OR target_ref = :q)
+      ORDER BY id DESC LIMIT :limit)
+    SELECT id, {_SHOWN} AS row FROM hits
+    UNION ALL SELECT * FROM (SELECT id, NULL FROM seen WHERE (SELECT count(*) FROM seen) = :scan
+      ORDER BY id LIMIT 1) AS horizon"""
+_FILTERED_ALL, _FILTERED_STATUS = text(_FILTERED % ""), text(_FILTERED % _OF_STATUS)
+
+
+async def item_rows(
+    session: HubSession,
+    combi_id: UUID,
+    before: UUID | None,
+    limit: int,
+    *,
+    statuses: Sequence[str] = (),
+    flow: str | None = None,
+    first: date | None = None,
+    last: date | None = None,
+    q: str | None = None,
+) -> tuple[list[str], UUID | None]:
+    """JSON objects of documents, the newest first, and the id to go on before.
+
+    Filters that no index serves look through `SCAN` documents per call, so an answer may hold fewer than `limit`
+    while there is more: the time one request takes does not grow with the number of documents.
+    """
+    values: dict[str, Any] = {"combi": combi_id, "before": before or NEWEST, "limit": limit + 1}
+    if statuses:
+        values["statuses"] = list(statuses)
+    if flow is None and first is None and last is None and not q:
+        return _page(await _rows(session, _BY_STATUS if statuses else _PLAIN, values), limit)
+    values |= {"flow": flow, "first": first, "last": last, "q": q.lower() if q else None, "scan": SCAN}
+    return _page(await _rows(session, _FILTERED_STATUS if statuses else _FILTERED_ALL, values), limit)
+
+
+async def _rows(session: HubSession, statement: TextClause, values: dict[str, Any]) -> Sequence[Any]:
+    return (await session.execute(statement, values)).all()
+
+
+def _page(rows: Sequence[Any], limit: int) -> tuple[list[str], UUID | None]:
+    hits = [row for row in rows if row[1] is not None]
+    if len(hits) > limit:
+        return [row[1] for row in hits[:limit]], hits[limit - 1][0]
+    horizon = next((row[0] for row in rows if row[1] is None), None)
+    return [row[1] for row in hits], horizon
+
+
+async def retryable(
+    session: HubSession,
+    combi_id: UUID,
+    limit: int,
+    *,
+    status: str | None = None,
+    finding: str | None = None,
+    ids: Sequence[UUID] | None = None,
+) -> Sequence[Item]:
+    """Documents that a human wants to be tried again, locked; the oldest first."""
+    asked = select(Item).where(col(Item.combi_id) == combi_id)
+    if ids is not None:
+        asked = asked.where(col(Item.id).in_(ids))
+    elif status is not None:
+        asked = asked.where(col(Item.status) == status)
+    else:
+        asked = asked.where(
+            col(Item.status).in_(["finding", "rejected", "changed", "unknown"]),
+            col(Item.findings).contains([{"key": finding}]),
+        )
+    return (await session.exec(asked.order_by(col(Item.id)).limit(limit).with_for_update())).all()
+
+
+async def progress(session: HubSession, run_id: UUID) -> RowMapping | None:
+    """The little that changes while a run goes on."""
+    found = await session.execute(
+        text("SELECT counts, started_at, finished_at FROM run WHERE id = :id"), {"id": run_id}
+    )
+    return found.mappings().one_or_none()
