@@ -42,6 +42,16 @@ class NoLimit:
         self.pauses.append(seconds)
 
 
+class InProcess(httpx.ASGITransport):
+    """An answer that stops half-way is a broken connection, as it is on a real wire."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except AssertionError as error:
+            raise httpx.RemoteProtocolError("the answer stopped half-way", request=request) from error
+
+
 @asynccontextmanager
 async def connected(
     connector: Connector,
@@ -56,7 +66,7 @@ async def connected(
     limiter: NoLimit | None = None,
 ) -> AsyncIterator[Http]:
     """An `Http` of a connector on its sandbox. `api` is the path of the API base, `way` the manifest's auth."""
-    client = new_client(httpx.ASGITransport(app=sandbox.app))
+    client = new_client(InProcess(app=sandbox.app))
     try:
         yield Http(
             client,
