@@ -206,8 +206,11 @@ class Engine:
                 text("SELECT id FROM run WHERE combi_id = :id AND finished_at IS NULL"), {"id": combi.id}
             )
             raise AlreadyRunning(found.scalar_one()) from None
-        after_commit(session, self.doorbell.ring)
+        after_commit(session, self._ring)
         return run
+
+    async def _ring(self) -> None:
+        await self.doorbell.ring()
 
     async def context(self, organisation_id: UUID, combi_id: UUID) -> Context:
         """A context outside any run, for questions. Raises the VendorErrors of opening a link."""

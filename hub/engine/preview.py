@@ -1,7 +1,7 @@
 """What would be booked: read, mapped and validated for real, with every posting and finding, and nothing written."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date as Day  # noqa: N812 - `date` is a field's name
 from decimal import Decimal
 
 from hub.accounting.chart import Master
@@ -25,7 +25,7 @@ class PreviewDocument(Part):
     flow: str
     source_id: str
     number: str = ""
-    date: date | None = None
+    date: Day | None = None
     party: str = ""
     amount: Decimal | None = None
     currency: str = ""

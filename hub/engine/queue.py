@@ -62,7 +62,7 @@ class ArqBell:
 async def answer_bell(redis_url: str, work: Work, *, jobs: int) -> None:
     """Answers rings with `work` for ever; starts again when Redis went away. Cancel to stop."""
 
-    async def answer(_: dict[str, Any]) -> int:
+    async def answer(ctx: dict[Any, Any], *_: Any, **__: Any) -> int:  # noqa: ARG001 - the form arq calls
         return await work()
 
     while True:

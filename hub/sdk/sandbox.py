@@ -79,6 +79,9 @@ class Grant:
     expires_at: float = 0
 
 
+_FLEETING = ("app", "faults", "calls", "log", "now")
+
+
 class Sandbox:
     """Base of a package's sandbox. A subclass fills `name`, `books`, `switches` and `routes()`."""
 
@@ -115,6 +118,10 @@ class Sandbox:
 
     def seed(self) -> None:
         """Books of a believable company, for the demo and the playground."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the sandbox remembers, picklable; faults and counts excluded."""
+        return {name: value for name, value in self.__dict__.items() if name not in _FLEETING}
 
     def fault(self, kind: FaultKind, **facts: Any) -> None:
         """Switch a fault on."""
