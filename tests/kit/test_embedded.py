@@ -170,20 +170,35 @@ async def test_servers_come_back_when_everything_but_their_user_was_killed(own_c
             assert await answer(again) == ["hub", "pong"]
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+async def test_nothing_keeps_running_when_users_and_supervisors_were_killed(own_config: Config) -> None:
+    async with another_process(own_config) as (process, pids):
+        supervisors = [supervisor_of(pid) for pid in pids]
+        process.kill()
+        for supervisor in supervisors:
+            os.kill(supervisor, signal.SIGKILL)
+        await becomes(lambda: not any(alive(pid) for pid in pids))
+
+
 async def test_files_of_a_crash_do_not_block_the_start(own_config: Config) -> None:
     async with services(own_config, durable=False):
         pass
     cluster = own_config.data_dir / "postgres" / "cluster"
-    # A process id that lives and is another program's, as after a restart of the machine.
-    (cluster / "postmaster.pid").write_text(f"{os.getpid()}\n{cluster}\n1\n5432\n\n\n\nready\n")
+    owner = cluster.stat().st_uid if os.geteuid() == 0 else None
+    # A process id that lives and is another program's of the same user, as after a restart of the machine.
+    other = await asyncio.create_subprocess_exec("sleep", "60", user=owner)
+    (cluster / "postmaster.pid").write_text(f"{other.pid}\n{cluster}\n1\n5432\n\n\n\nready\n")
     for kind, name in (("postgres", ".s.PGSQL.5432"), ("postgres", ".s.PGSQL.5432.lock"), ("valkey", "valkey.sock")):
         (own_config.data_dir / kind / "run").mkdir(mode=0o700, exist_ok=True)
-        (own_config.data_dir / kind / "run" / name).write_text(f"{os.getpid()}\n")
-        (own_config.data_dir / kind / "server.pid").write_text(str(os.getpid()))
+        (own_config.data_dir / kind / "run" / name).write_text(f"{other.pid}\n")
+        (own_config.data_dir / kind / "server.pid").write_text(str(other.pid))
     (own_config.data_dir / "postgres" / "cluster.new").mkdir()
     (own_config.data_dir / "valkey" / "data" / "dump.rdb").write_bytes(b"damaged")
     async with services(own_config, durable=False) as running:
         assert await answer(running) == ["hub", "pong"]
+    assert other.returncode is None
+    other.kill()
+    await other.wait()
 
 
 @pytest.mark.parametrize("name", ["d" * 150, "met spatie, komma en é"])
