@@ -65,7 +65,7 @@ class _Problems:
     found: list[Finding] = field(default_factory=list)
 
     def add(self, key: str, **values: object) -> None:
-        said = {name: str(value) for name, value in values.items()}
+        said = {name: str(value)[:80] for name, value in values.items()}
         self.found.append(Finding(key=f"simplicate.{key}", values={"number": self.number} | said))
 
     def number_in(self, raw: Raw, name: str, line: int = 0, default: Decimal | None = None) -> Decimal:

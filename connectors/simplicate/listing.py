@@ -110,9 +110,12 @@ async def _first(http: Http, path: str) -> dict[str, Any]:
         )
         if rows(body) or text(part(part(body).get("metadata")).get("count")) not in ("", "0"):
             return facts | {"by": "nothing"}
-        newest = rows(await http.get(path, [("sort", "-updated_at"), ("limit", "1"), ("offset", "0")]))
     except RecordRejected:
         return facts | {"by": "nothing"}
+    try:
+        newest = rows(await http.get(path, [("sort", "-updated_at"), ("limit", "1"), ("offset", "0")]))
+    except RecordRejected:
+        newest = []  # The first page's newest will do: more is read again, nothing is missed.
     return facts | {"mark": max((_changed(row) for row in newest), default="")}
 
 

@@ -1,6 +1,6 @@
 """Payments written back to Simplicate's invoices (dossier 3.2): no key, no undo, so outstanding is asked first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -56,7 +56,7 @@ async def find(http: Http, key: Key, payload: Payload) -> Receipt | None:
     """The payment of this invoice that bears our mark; None after the whole listing was read without it."""
     for row in await _payments(http, str(payload["invoice_id"])):
         if _mark(key) in text(row.get("description")):
-            return Receipt(ref=text(row.get("id")), label=text(row.get("date")), total=_amount(row.get("amount")))
+            return _receipt(text(row.get("id")), payload, _amount(row.get("amount")))
     return None
 
 
@@ -78,8 +78,7 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
     amount = min(wanted * sign, outstanding * sign) * sign
     body = {**payload, "amount": amount, "description": f"{payload['description']} {_mark(key)}"}
     answer = await http.write("POST", PATH, body)
-    warnings = [*words(answer), *_less(wanted, amount)]
-    return Receipt(ref=await _ref(http, answer, key, payload), total=amount, warnings=tuple(warnings))
+    return _receipt(await _ref(http, answer, key, payload), payload, amount, words(answer))
 
 
 def _mark(key: Key) -> str:
@@ -93,10 +92,13 @@ def _amount(value: object) -> Decimal | None:
         return None
 
 
-def _less(wanted: Decimal, written: Decimal) -> list[str]:
-    if wanted == written:
-        return []
-    return [f"Betaald: {wanted:.2f} EUR; in Simplicate stond nog {written:.2f} EUR open, dat bedrag is geschreven."]
+def _receipt(ref: str, payload: Payload, written: Decimal | None, said: Sequence[str] = ()) -> Receipt:
+    """What was written. Less than was asked, because the rest was paid by hand, is a warning and no difference."""
+    wanted, label = Decimal(str(payload["amount"])), str(payload["date"])
+    if written is None or abs(written) >= abs(wanted):
+        return Receipt(ref=ref, label=label, total=written, warnings=tuple(said))
+    less = f"Betaald: {wanted:.2f} EUR; in Simplicate stond nog {written:.2f} EUR open, dat bedrag is geschreven."
+    return Receipt(ref=ref, label=label, warnings=(*said, less))
 
 
 async def _payments(http: Http, invoice_id: str) -> list[Raw]:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from hub.accounting.money import decimal
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+TOO_LARGE = Decimal(10) ** 12
 _BREAK = re.compile(r"<(br|/p|/div|/li|/tr|/h\d)\b[^>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<(/?[a-z][^<>]*|!--.*?--)>", re.IGNORECASE | re.DOTALL)
 _ZERO_DATES = ("0000-00-00", "1970-01-01")
@@ -30,8 +31,11 @@ def plain(value: object) -> str:
 
 
 def number(value: object) -> Decimal:
-    """An exact number. Raises ValueError for nothing and for text that is none."""
-    return decimal(value)
+    """An exact number. Raises ValueError for nothing, for text that is none, and for sizes that no invoice has."""
+    found = decimal(value)
+    if abs(found) >= TOO_LARGE:
+        raise ValueError("too large")
+    return found
 
 
 def flag(value: object, default: bool = False) -> bool:
@@ -47,15 +51,20 @@ def day(value: object) -> date | None:
 
 
 def moment(value: object) -> str:
-    """A datetime as `YYYY-MM-DD HH:MM:SS` on Dutch clocks, as filters want it; empty for nothing or nonsense."""
+    """A datetime as `YYYY-MM-DD HH:MM:SS`, as filters want it; empty for nothing or nonsense.
+
+    One with an offset is read as stated or as on Dutch clocks, whichever is earlier: which of them a filter means is
+    unknown (dossier 2.6), and too early only reads more.
+    """
     word = text(value)
     if len(word) < len("2026-01-01 00:00") or word.startswith(_ZERO_DATES):
         return ""
     try:
         read = datetime.fromisoformat(word)
-    except ValueError:
+        dutch = (read.astimezone(AMSTERDAM) if read.tzinfo else read).replace(tzinfo=None)
+    except (ValueError, OverflowError):
         return ""
-    return (read.astimezone(AMSTERDAM) if read.tzinfo else read).strftime("%Y-%m-%d %H:%M:%S")
+    return min(dutch, read.replace(tzinfo=None)).isoformat(" ", "seconds")
 
 
 def part(value: object) -> Mapping[str, Any]:

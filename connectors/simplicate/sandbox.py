@@ -165,7 +165,7 @@ class SimplicateSandbox(Sandbox):
         self.codes: dict[str, Grant] = {}
         self._version = 0
         self._counts: dict[str, int] = {}
-        self._results: dict[tuple[Any, ...], tuple[int, list[Record]]] = {}
+        self._results: dict[tuple[Any, ...], tuple[tuple[int, int], list[Record]]] = {}
         self._buckets: dict[str, tuple[float, float]] = {}
         self._missed = 0
         for profile, name, coc in ((PROFILE, LEGEND["sender"], "30123456"), (SECOND_PROFILE, LEGEND["second"], "301")):
@@ -639,9 +639,11 @@ class SimplicateSandbox(Sandbox):
         """All matching records in order; a page further on takes the result of the page before it."""
         name = (resource, conditions, tuple(user["profiles"] or ()))
         kept = self._results.get(name)
-        if again and kept and kept[0] == self._version:
+        collection = self.books[COLLECTIONS[resource]]
+        stamp = (self._version, id(collection))
+        if again and kept and kept[0] == stamp:
             return kept[1]
-        records: Iterable[Record] = self.books[COLLECTIONS[resource]].values()
+        records: Iterable[Record] = collection.values()
         if resource == "invoices/payment" and self._missed < self.switches["payment_lag"]:
             self._missed += 1
             records = list(records)[:-1]
@@ -655,7 +657,7 @@ class SimplicateSandbox(Sandbox):
             found.sort(key=partial(_sortable, field.lstrip("-")), reverse=field.startswith("-"))
         if len(self._results) > 32:
             self._results.clear()
-        self._results[name] = (self._version, found)
+        self._results[name] = (stamp, found)
         return found
 
     def _filters(self, conditions: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str, str]]:

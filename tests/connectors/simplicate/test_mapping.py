@@ -1,10 +1,13 @@
 """What the records of the dossier mean, and what is said of records that cannot be read."""
 
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from connectors.simplicate import CONNECTOR
 from connectors.simplicate.invoices import treatment
@@ -82,7 +85,8 @@ def test_numbers_as_strings_and_as_numbers_are_the_same_invoice() -> None:
 
 @pytest.mark.parametrize("absent", ["total_excluding_vat", "total_vat", "total_including_vat"])
 def test_a_total_that_is_left_out_follows_from_the_other_two(absent: str) -> None:
-    assert invoice(**{absent: None}).fingerprint() == invoice().fingerprint()
+    changes: dict[str, Any] = {absent: None}
+    assert invoice(**changes).fingerprint() == invoice().fingerprint()
 
 
 @pytest.mark.parametrize("status", ["Concept", {"name": "label_Concept"}, {"name": "label_concept", "id": "x"}])
@@ -201,3 +205,32 @@ def test_private_persons_stay_out_when_the_settings_say_so() -> None:
 def test_a_record_without_an_id_has_no_key(stream: str, record: dict[str, Any]) -> None:
     with pytest.raises((KeyError, ValueError)):
         CONNECTOR.sources[stream].key(record)
+
+
+NONSENSE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.text(max_size=8)
+    | st.sampled_from(["1e999999", "-0", "9" * 40, "0000-00-00", 3, {}]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "name", "days"]), inner),
+    max_leaves=4,
+)
+FIELDS = sorted({*raw("invoice_mixed_rates"), *raw("organization"), *raw("person"), "person", "postal_address"})
+LINE_FIELDS = ["amount", "price", "total_vat", "vat_class", "revenue_group", "description"]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(FIELDS), NONSENSE, max_size=4), st.sampled_from(["invoices", "customers"]))
+def test_nonsense_in_any_field_is_read_or_told_and_never_a_crash(nonsense: dict[str, Any], stream: str) -> None:
+    for golden in INVOICES if stream == "invoices" else ["organization", "person"]:
+        record = raw(golden, **{name: value for name, value in nonsense.items() if name != "id"})
+        with suppress(Malformed):
+            CONNECTOR.sources[stream].map(record, SimplicateSettings(ignore_marker="x"))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(LINE_FIELDS), NONSENSE, min_size=1))
+def test_nonsense_in_a_line_is_read_or_told_and_never_a_crash(nonsense: dict[str, Any]) -> None:
+    lines = raw("invoice_mixed_rates")["invoice_lines"]
+    with suppress(Malformed):
+        invoice(invoice_lines=[lines[0] | nonsense, *lines[1:]])

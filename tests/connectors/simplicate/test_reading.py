@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from connectors.simplicate import CONNECTOR
+from connectors.simplicate.reading import moment
 from connectors.simplicate.sandbox import SimplicateSandbox
 from connectors.simplicate.settings import SimplicateSettings
 from hub.accounting.documents import SalesInvoice
@@ -208,6 +209,11 @@ async def mapped(reader: Reader, source_id: str) -> str:
     assert raw is not None
     found = reader.stream.map(raw, SETTINGS)
     return found.fingerprint() if isinstance(found, SalesInvoice) else found.reason.key  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("said", ["2026-11-20T09:00:00Z", "2026-11-20T10:00:00+01:00", "2026-11-20T09:00:00+00:00"])
+def test_a_moment_with_an_offset_is_never_taken_too_late(said: str) -> None:
+    assert moment(said) <= "2026-11-20 10:00:00"
 
 
 async def test_a_package_that_repeats_a_page_is_not_read_for_ever(box: SimplicateSandbox, reader: Reader) -> None:
