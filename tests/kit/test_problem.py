@@ -139,7 +139,7 @@ async def test_a_limit_is_1_to_200(client: httpx.AsyncClient, limit: str) -> Non
 
 
 async def test_a_cursor_gives_its_values_back_with_their_types() -> None:
-    values = [
+    values: list[pagination.CursorValue] = [
         datetime(2026, 1, 1, 12, 0, 0, 5, tzinfo=UTC),
         date(2026, 3, 9),
         UUID(int=7),
