@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hub.accounting.chart import Master
 from hub.accounting.documents import Finding
+from hub.engine import words
 from hub.engine.clients import Link
 from hub.engine.models import Combi, MasterData, Run
 from hub.engine.recipe import Recipe
@@ -127,7 +128,7 @@ class Context:
 
     def log_finding(self, finding: Finding, item: UUID | None, evidence: Exchange | None = None) -> None:
         """A finding as a line of the log."""
-        self.lines.append(LogLine(f"finding.{finding.key}", finding.values, "warning", item, evidence))
+        self.lines.append(LogLine(words.key_of(finding.key), finding.values, "warning", item, evidence))
 
     async def master(self, administration: str, *, doubted: bool = False) -> Master:
         """The target's master data, from the store while it is young enough."""

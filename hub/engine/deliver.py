@@ -417,6 +417,7 @@ async def _record_all(ctx: Context, flow: str, results: Sequence[Result]) -> Ven
                 _doubt(ctx, work, result.job.delivery_id, error, verdicts, settle_s=ctx.facts(flow).settle_s)
                 if doubts >= DOUBTS_IN_A_ROW:
                     stop = stop or TransientError(error.key, words=error.words)
+                    stop.values = error.values
             case error:
                 # Not issued, or provably without effect: as if it had never been sent.
                 stop = error or stop

@@ -5,6 +5,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 
 from hub.accounting.documents import Finding
+from hub.engine import words
 from hub.engine.context import Context
 from hub.engine.store import write_lines
 from hub.kit import text as sentences
@@ -97,7 +98,7 @@ async def _note(ctx: Context) -> bool:
 
 def _words(row: RowMapping) -> Note:
     findings = [Finding.model_validate(one, strict=False) for one in row["findings"]]
-    reasons = " ".join(sentences.sentence(f"finding.{one.key}", LANGUAGE, one.values) for one in findings)
+    reasons = " ".join(words.sentence(one, LANGUAGE) for one in findings)
     values = {"number": row["number"], "booked_as": row["target_label"] or row["target_ref"], "reasons": reasons}
     return Note(
         source_id=row["source_id"],

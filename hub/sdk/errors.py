@@ -42,8 +42,7 @@ class VendorError(Exception):
 
     def finding(self) -> Finding:
         """The same, as a finding on an item or a combi."""
-        values = {**self.values, "words": self.words} if self.words else dict(self.values)
-        return Finding(key=self.key, values=values, field=self.field)
+        return Finding(key=self.key, values={"words": self.words, **self.values}, field=self.field)
 
 
 class ReauthRequired(VendorError):

@@ -328,7 +328,9 @@ class Http:
             kind = OutcomeUnknown if writing else TransientError
             _fail(kind("package_failed", words=_words(refusal), status=answer.status), exchange)
         if refusal is not None:
-            _fail(_refused(refusal, writing), exchange)
+            error = _refused(refusal, writing)
+            error.values = {"package": self._manifest.title, **error.values}
+            _fail(error, exchange)
         if 200 <= answer.status < 300:
             if binary or (not answer.is_json and answer.body is not None):
                 kind = OutcomeUnknown if writing else TransientError
