@@ -10,7 +10,7 @@ from connectors.minox.reading import amount, day, flag, ident, number, part, pla
 from hub.accounting.chart import FiscalYear, Journal, LedgerAccount, Master
 from hub.accounting.documents import Finding
 from hub.sdk.connector import Identity, Raw
-from hub.sdk.errors import ConfigError, RecordRejected
+from hub.sdk.errors import ConfigError, ReauthRequired, RecordRejected
 from hub.sdk.http import Http
 from hub.sdk.settings import Option
 
@@ -24,7 +24,7 @@ _UNCHARGED = re.compile(r"verlegd|\bicp\b", re.IGNORECASE)
 
 async def identify(http: Http) -> Identity:
     """The customer number of the subscription. Raises ConfigError when the login reaches none (dossier 1)."""
-    answer = await _inspect(http)
+    answer = await _inspected(http)
     found = _tenants(answer)
     if not found:
         raise ConfigError("minox.no_tenant")
@@ -35,6 +35,18 @@ async def identify(http: Http) -> Identity:
     user = next((text(answer.get(key)) for key in ("user", "username", "user_name") if text(answer.get(key))), "")
     email = text(answer.get("email"))
     return Identity(tenant=tenant, name=f"{name} ({tenant})", email=email, user=user)
+
+
+async def _inspected(http: Http) -> Raw:
+    """What the token reaches; the tenant we know already when the inspection says nothing of use."""
+    known = {"linked_tenants": [http.fields["tenant"]]} if http.fields.get("tenant") else {}
+    try:
+        answer = await _inspect(http)
+    except (RecordRejected, ReauthRequired):
+        if not known:
+            raise
+        return known
+    return answer if _tenants(answer) else known
 
 
 async def _inspect(http: Http) -> Raw:
@@ -67,7 +79,7 @@ def _tenants(answer: Raw) -> dict[str, str]:
 
 async def administrations(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
     """The administrations of every tenant that the token reaches; the value is `<tenant>/<administration>`."""
-    tenants = _tenants(await _inspect(http))
+    tenants = _tenants(await _inspected(http))
     options: list[Option] = []
     refused: list[Exception] = []
     for tenant in sorted(tenants, key=int):

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import cast
-from uuid import UUID
 
 from connectors.minox.administration import fiscal_years, journal, sales_likeness
 from connectors.minox.listing import pages
@@ -15,11 +14,12 @@ from connectors.minox.settings import MinoxSettings
 from hub.accounting.chart import FiscalYear
 from hub.accounting.money import ZERO
 from hub.sdk.connector import Existing, File, Key, Payload, Raw, Receipt
-from hub.sdk.errors import OutcomeUnknown, RecordRejected
+from hub.sdk.errors import OutcomeUnknown, RecordRejected, VendorError
 from hub.sdk.http import Http
 from hub.sdk.settings import Settings
 
 _NOT_THERE = (404, 410)
+_FIRST_AUTOMATIC = 9000
 
 
 async def read(http: Http, administration: str, ref: str) -> list[Raw] | None:
@@ -45,28 +45,42 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
     return await _put(http, payload, str(key.uuid))
 
 
-async def update(http: Http, payload: Payload, _: Key, ref: str) -> Receipt:
-    """Puts the batch anew under the UUID at which it stands. Raises RecordRejected for what is no batch."""
-    try:
-        return await _put(http, payload, str(UUID(ref)))
-    except ValueError:
-        raise RecordRejected("minox.not_a_batch", reference=ref) from None
+async def update(http: Http, payload: Payload, key: Key, ref: str) -> Receipt:
+    """Puts our own batch anew. Raises RecordRejected for one that somebody else made: that is not ours to overwrite."""
+    if ref.lower() != str(key.uuid):
+        raise RecordRejected("minox.not_our_batch", reference=ref)
+    return await _put(http, payload, ref.lower())
 
 
 async def _put(http: Http, payload: Payload, ref: str) -> Receipt:
     body = await http.write("PUT", _path(payload["administration"], ref), payload["lines"])
     said = messages(body)
-    lines: list[Raw] | None = [line for line in rows(body) if part(line.get("account"))]
+    lines = [line for line in rows(body) if part(line.get("account"))]
     if any(alarming(one) for one in said):  # A success that speaks of errors: look before believing (dossier 7).
-        try:
-            lines = await read(http, payload["administration"], ref)
-        except RecordRejected as refused:
-            raise OutcomeUnknown("minox.unclear_answer", words=words(said)) from refused
-        if lines is None:
-            raise RecordRejected("minox.refused", words=words(said))
-        if not lines:
-            raise OutcomeUnknown("minox.unclear_answer", words=words(said))
-    return receipt(lines or [], payload, ref, said=said)
+        lines = await _after_alarm(http, payload, ref, words(said))
+    elif not lines and payload["total"] < 0:
+        lines = await _credit_read_back(http, payload, ref)
+    return receipt(lines, payload, ref, said=said)
+
+
+async def _after_alarm(http: Http, payload: Payload, ref: str, heard: str) -> list[Raw]:
+    try:
+        lines = await read(http, payload["administration"], ref)
+    except VendorError as error:
+        raise OutcomeUnknown("minox.unclear_answer", words=heard) from error
+    if lines is None:
+        raise RecordRejected("minox.refused", words=heard)
+    if not lines:
+        raise OutcomeUnknown("minox.unclear_answer", words=heard)
+    return lines
+
+
+async def _credit_read_back(http: Http, payload: Payload, ref: str) -> list[Raw]:
+    """Only the lines tell a credit note's sides; which sign its open item shows is not known (dossier 4.7)."""
+    try:
+        return await read(http, payload["administration"], ref) or []
+    except VendorError:
+        return []
 
 
 def receipt(
@@ -103,14 +117,19 @@ def is_customer(line: Raw) -> bool:
 
 
 def _fingerprint(lines: Sequence[Raw], payload: Payload) -> str:
-    """Over accounts, amounts, number and day of the lines on our own accounts: Minox adds lines of its own."""
-    ours = {number(line["account"]["id"]) for line in payload["lines"]}
+    """Over accounts, amounts, number and day of what was entered: the lines that Minox adds itself stay out."""
+    added = {*payload["vat_accounts"], *(ident(part(line.get("vat")).get("account_id")) for line in lines)}
     seen = sorted(
         "|".join((own, f"{balance(line) or ZERO:.2f}", number(line.get("invoice_number")), _day(line)))
         for line in lines
-        if (own := number(part(line.get("account")).get("id"))) in ours
+        if (own := ident(part(line.get("account")).get("id"))) not in added and not _automatic(line)
     )
     return hashlib.sha256("\n".join(seen).encode()).hexdigest() if seen else ""
+
+
+def _automatic(line: Raw) -> bool:
+    """From line 9,000 of a journal page on Minox adds contra and collective postings (dossier 4.6)."""
+    return int(number(part(line.get("journal")).get("line_number")) or 0) >= _FIRST_AUTOMATIC
 
 
 def _day(line: Raw) -> str:

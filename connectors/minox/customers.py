@@ -14,12 +14,12 @@ from hub.accounting.booking import Booking, CustomerBooking
 from hub.accounting.chart import Journal, Master
 from hub.accounting.documents import Customer
 from hub.sdk.connector import Existing, Key, Payload, Raw, Receipt
-from hub.sdk.errors import OutcomeUnknown, RecordRejected, TransientError
+from hub.sdk.errors import OutcomeUnknown, RecordRejected, VendorError
 from hub.sdk.http import Http
 from hub.sdk.settings import Settings
 
 _POSTAL = ("postal", "postadres")
-READ_BACK_S = (0.0, 1.0, 3.0)
+READ_BACK_S = (0.0, 0.5, 1.5)
 """Waits before a fresh debtor is looked up: the search may lag behind the answer."""
 
 
@@ -150,7 +150,7 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
         await asyncio.sleep(wait)
         try:
             receipt = await find(http, key, payload)
-        except TransientError as error:
+        except VendorError as error:  # The debtor may stand there: nothing else may be concluded.
             raise OutcomeUnknown("minox.unclear_answer", words=words(said)) from error
         if receipt is not None:
             return receipt

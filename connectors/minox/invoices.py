@@ -131,6 +131,7 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
         "number": invoice.number,
         "journal": book.id,
         "total": cents(invoice.total),
+        "vat_accounts": sorted({one.vat_account for one in master.accounts or () if one.vat_account}),
         "lines": [debtor, *(_revenue(line, master, chosen, common, title) for line in grouped)],
     }
 
