@@ -114,7 +114,7 @@ async def change(session: HubSession, hub: Hub, combi: Combi, asked: CombiPatch)
         combi.start_date = asked.start_date
     if asked.schedule is not None and asked.schedule != combi.schedule:
         combi.schedule = asked.schedule
-        if combi.status is CombiStatus.active:
+        if combi.status == CombiStatus.active:
             combi.slot = schedules.next_slot(asked.schedule, combi.id, hub.clock.now())
     touch(combi, hub)
 
@@ -175,7 +175,7 @@ def _place(field: str | None) -> str:
 
 async def pause(session: HubSession, hub: Hub, combi: Combi) -> None:
     """Stops a locked combi: nothing starts any more, and what runs stops at its next safe point."""
-    if combi.status is CombiStatus.draft:
+    if combi.status == CombiStatus.draft:
         raise Problem(409, "not_active", "The combi is not active yet.")
     combi.status, combi.slot = CombiStatus.paused, None
     await repository.stop_runs(session, combi.id)

@@ -29,6 +29,7 @@ from hub.notifications.schemas import (
 )
 from hub.organisations.access import HubRoute, Reader, TenantSession, Writer
 from hub.runs.repository import NEWEST
+from hub.runs.service import columns
 
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=HubRoute)
 
@@ -125,7 +126,7 @@ async def list_deliveries(
     """What an endpoint was told, and how that went."""
     await service.endpoint_of(session, endpoint_id)
     found = await repository.deliveries(session, endpoint_id, _before(cursor), limit + 1)
-    data = [DeliveryOut(**one.model_dump(include=set(DeliveryOut.model_fields))) for one in found[:limit]]
+    data = [DeliveryOut(**columns(one, DeliveryOut.model_fields)) for one in found[:limit]]
     return DeliveryList(data=data, next_cursor=_more(found, limit))
 
 
@@ -146,7 +147,7 @@ async def resend(
     if delivery is None or delivery.endpoint_id != endpoint_id:
         raise unknown("delivery")
     delivery.next_at, delivery.attempts, delivery.delivered_at = hub_of(request).clock.now(), 0, None
-    return DeliveryOut(**delivery.model_dump(include=set(DeliveryOut.model_fields)))
+    return DeliveryOut(**columns(delivery, DeliveryOut.model_fields))
 
 
 @router.post("/install-links", status_code=201, operation_id="create_install_link")
@@ -186,11 +187,11 @@ async def delete_install_link(
 
 
 def _out(endpoint: WebhookEndpoint) -> EndpointOut:
-    return EndpointOut(**endpoint.model_dump(include=set(EndpointOut.model_fields)))
+    return EndpointOut(**columns(endpoint, EndpointOut.model_fields))
 
 
 def _link_out(hub: Hub, link: InstallLink, email: str | None) -> InstallLinkOut:
-    plain = link.model_dump(include=set(InstallLinkOut.model_fields))
+    plain = columns(link, set(InstallLinkOut.model_fields) - {"url"})
     return InstallLinkOut(**plain, url=service.link_url(hub, link, email))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -41,6 +41,11 @@ def amount(value: Decimal | None) -> str | None:
     return str(rounded) if rounded == value else f"{value.normalize():f}"
 
 
+def columns(row: object, names: Iterable[str]) -> dict[str, Any]:
+    """Columns of a stored row by name."""
+    return {name: getattr(row, name) for name in names}
+
+
 async def combi_of(session: HubSession, combi_id: UUID, *, lock: bool = False) -> Combi:
     """A combi. Raises the 404 problem."""
     found = await repository.combi(session, combi_id, lock=lock)
@@ -68,7 +73,7 @@ async def item_of(session: HubSession, item_id: UUID, *, lock: bool = False) -> 
 def run_out(run: Run, language: str) -> RunOut:
     """A run as the API shows it."""
     return RunOut(
-        **run.model_dump(include=set(RunOut.model_fields) - {"status", "outcome", "reason"}),
+        **columns(run, set(RunOut.model_fields) - {"status", "outcome", "reason"}),
         status="finished" if run.finished_at else "running" if run.started_at else "queued",
         outcome=sentences.outcome(run.outcome, run.reason, language),
         reason=sentences.finding(run.reason, language) if run.reason else None,
@@ -78,7 +83,7 @@ def run_out(run: Run, language: str) -> RunOut:
 async def start(session: HubSession, hub: Hub, combi_id: UUID, asked: RunIn) -> Run:
     """A manual run. Raises 409 while another one goes on, naming it, and for a combi that is not installed yet."""
     combi = await combi_of(session, combi_id)
-    if combi.status is CombiStatus.draft and asked.mode == "write":
+    if combi.status == CombiStatus.draft and asked.mode == "write":
         raise Problem(409, "not_active", "The combi is not active yet.", "Activate it first, or ask for a preview.")
     period = asked.period.model_dump(mode="json", by_alias=True, exclude_none=True) if asked.period else None
     try:
@@ -95,7 +100,7 @@ async def item_out(session: HubSession, item: Item, language: str) -> ItemOut:
     lines = await repository.history(session, item.id)
     plain = set(ItemOut.model_fields) - {"amount", "findings", "booking", "history"}
     return ItemOut(
-        **item.model_dump(include=plain),
+        **columns(item, plain),
         amount=amount(item.amount),
         findings=[sentences.finding(one, language) for one in item.findings],
         booking=booking_out(delivery) if delivery else None,
@@ -106,13 +111,13 @@ async def item_out(session: HubSession, item: Item, language: str) -> ItemOut:
 def booking_out(delivery: Delivery) -> BookingOut:
     """A booking as the API shows it."""
     plain = set(BookingOut.model_fields) - {"total"}
-    return BookingOut(**delivery.model_dump(include=plain), total=amount(delivery.total))
+    return BookingOut(**columns(delivery, plain), total=amount(delivery.total))
 
 
 def history_out(line: LogEntry, language: str) -> HistoryOut:
     """A line of the log about one document."""
     plain = {"at", "level", "key", "run_id", "evidence"}
-    return HistoryOut(**line.model_dump(include=plain), sentence=sentences.sentence(line.key, line.values, language))
+    return HistoryOut(**columns(line, plain), sentence=sentences.sentence(line.key, line.values, language))
 
 
 async def retry(session: HubSession, hub: Hub, item: Item, language: str) -> None:
