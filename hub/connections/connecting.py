@@ -13,7 +13,6 @@ from hub.connections.models import Connection, ConnectionStatus
 from hub.engine import registry
 from hub.kit.ids import new_id
 from hub.kit.problem import FieldError, Problem
-from hub.kit.text import known, sentence
 from hub.sdk.connector import Connector, Identity
 from hub.sdk.errors import TransientError, VendorError
 from hub.sdk.manifest import Auth, ConnectField
@@ -113,9 +112,7 @@ async def tried(clients: ConnectionClients, asked: Wanted, key: str) -> Identity
         names = [error.field] if error.field in {*asked.fields, *asked.secrets} else sorted(asked.secrets)
         message = f"{asked.connector.manifest.title} does not accept this."
         errors = [FieldError(field=f"fields.{name}", code="refused", message=message) for name in names]
-        raise Problem(
-            422, "credentials_refused", message, error.words or None, errors=errors, finding=shown(error, "en")
-        ) from error
+        raise Problem(422, "credentials_refused", message, error.words or None, errors=errors) from error
 
 
 async def keep_key(
@@ -158,24 +155,6 @@ def unreachable(connector: Connector, error: TransientError) -> Problem:
     headers = {"Retry-After": str(int(error.retry_after))} if error.retry_after else {}
     title = f"{connector.manifest.title} cannot be reached now; try again later."
     return Problem(503, "package_unreachable", title, error.words or None, headers=headers)
-
-
-def shown(error: VendorError, language: str) -> dict[str, object]:
-    """An error as a finding with its sentence."""
-    return told(error.finding().model_dump(mode="json"), language)
-
-
-def told(finding: Mapping[str, object], language: str) -> dict[str, object]:
-    """A stored finding with its sentence in a language."""
-    key, values = str(finding["key"]), finding.get("values") or {}
-    assert isinstance(values, Mapping)  # noqa: S101 - findings are ours
-    text_key = next((name for name in (f"finding.{key}", f"connections.finding.{key}") if known(name)), key)
-    return {
-        "key": key,
-        "values": dict(values),
-        "field": finding.get("field"),
-        "message": sentence(text_key, language, {"package": "", "words": "", **values}),
-    }
 
 
 async def return_origins(session: AsyncSession) -> set[str]:

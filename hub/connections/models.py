@@ -33,7 +33,7 @@ class Connection(Owned, table=True):
             "connector",
             "tenant",
             unique=True,
-            postgresql_where=text("tenant <> '' AND status <> 'revoked'"),
+            postgresql_where=text("tenant <> '' AND status <> 'revoked' AND same_as IS NULL"),
         ),
         Index("connection_list", "organisation_id", "id"),
     )

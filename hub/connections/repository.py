@@ -18,6 +18,10 @@ REAUTH_KEY = "connection_needs_reauth"
 _USED = """EXISTS (SELECT 1 FROM connection used WHERE (used.id = :id OR used.same_as = :id)
     AND used.id IN (source_connection_id, target_connection_id))"""
 
+# What a combi's reason says when consent is all that it waits for; the engine's own reasons name no connection.
+_CONSENT = """(combi.reason->>'key' IN ('connection_needs_reauth', 'connection_revoked', 'connection_pending',
+    'grant_refused') OR combi.reason->>'key' ~ '(^|[.])access_refused$')"""
+
 
 async def get(session: AsyncSession, connection_id: UUID) -> Connection | None:
     """A connection as it is now, past what this session remembers."""
@@ -65,6 +69,7 @@ async def of_tenant(
             Connection.tenant == tenant,
             Connection.status != ConnectionStatus.revoked,
             Connection.id != but,
+            col(Connection.same_as).is_(None),
         )
     )
     return found.first()
@@ -106,8 +111,8 @@ async def halt_combis(session: AsyncSession, connection_id: UUID, reason: dict[s
 
 async def resume_combis(session: AsyncSession, connection_id: UUID, now: datetime) -> int:
     """Combis that waited for this consent go on, once their other side is active too."""
-    values = {"id": connection_id, "text": str(connection_id), "now": now, "key": REAUTH_KEY}
-    waiting = f"combi.status = 'attention' AND deleted_at IS NULL AND {_USED} AND combi.reason->>'key' = :key"
+    values = {"id": connection_id, "text": str(connection_id), "now": now}
+    waiting = f"combi.status = 'attention' AND deleted_at IS NULL AND {_USED} AND {_CONSENT}"
     # Both sides died: from now on it waits for the other one.
     await session.execute(
         text(
@@ -123,7 +128,7 @@ async def resume_combis(session: AsyncSession, connection_id: UUID, now: datetim
         text(
             f"""UPDATE combi SET status = 'active', reason = NULL, failures = 0, not_before = NULL,
                  version = version + 1, updated_at = :now
-            WHERE {waiting} AND reason->'values'->>'connection_id' = :text RETURNING id"""
+            WHERE {waiting} AND coalesce(reason->'values'->>'connection_id', :text) = :text RETURNING id"""
         ),
         values,
     )
@@ -135,7 +140,7 @@ async def follow(session: AsyncSession, connection: Connection) -> None:
     await session.flush()
     await session.execute(
         text(
-            """UPDATE connection a SET status = c.status, identity = c.identity, reason = c.reason,
+            """UPDATE connection a SET status = c.status, identity = c.identity, tenant = c.tenant, reason = c.reason,
                  version = a.version + 1, updated_at = c.updated_at
             FROM connection c WHERE c.id = :id AND a.same_as = c.id AND a.status <> 'revoked'"""
         ),

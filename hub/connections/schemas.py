@@ -1,10 +1,12 @@
 """What the API says about connections."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl
+from pydantic import BaseModel, ConfigDict, Field
+
+from hub.runs.schemas import FindingOut
 
 Fields = Annotated[
     dict[str, Annotated[str, Field(max_length=4000)]],
@@ -50,15 +52,6 @@ class IdentityOut(BaseModel):
     user: str = ""
 
 
-class FindingOut(BaseModel):
-    """Something that needs attention: a stable key with values, and its sentence."""
-
-    key: str
-    values: dict[str, Any] = {}
-    field: str | None = None
-    message: str
-
-
 class ConnectionOut(BaseModel):
     """A connection. Secrets are never part of it."""
 
@@ -91,33 +84,3 @@ class ConnectionCheck(BaseModel):
     status: Literal["pending", "active", "needs_reauth", "revoked"]
     identity: IdentityOut | None
     findings: list[FindingOut]
-
-
-class InstallLinkCreate(_Body):
-    """A deep link for customers."""
-
-    source: Annotated[str, Field(max_length=50, examples=["simplicate"])]
-    target: Annotated[str, Field(max_length=50, examples=["minox"])]
-    name: Annotated[str, Field(max_length=200)] = ""
-    return_url: Annotated[
-        HttpUrl | None, Field(description="Where customers go when both sides are connected; https.")
-    ] = None
-
-
-class InstallLinkOut(BaseModel):
-    """A deep link: give `url` to customers, with `&email=` when you know it."""
-
-    id: UUID
-    name: str
-    source: str
-    target: str
-    return_url: str | None
-    url: str
-    created_at: datetime
-
-
-class InstallLinkList(BaseModel):
-    """All deep links."""
-
-    data: list[InstallLinkOut]
-    next_cursor: str | None = None

@@ -1,6 +1,7 @@
 """What happens to connections: consent comes, grants die, keys rotate, connections go."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,9 +14,11 @@ from hub.kit.clock import Clock
 from hub.kit.database import Database
 from hub.kit.mail import Mailer
 from hub.kit.secrets import KeyRing
-from hub.kit.text import sentence
+from hub.kit.text import register, sentence
 from hub.organisations.service import audit
 from hub.sdk.connector import Identity
+
+register(Path(__file__).parent / "strings")
 
 
 def title_of(connector: str) -> str:

@@ -110,3 +110,8 @@ def _set(hub: Hub, response: Response, name: str, value: str, life: timedelta) -
         httponly=True,
         samesite="lax",
     )
+
+
+def same(given: str, expected: str) -> bool:
+    """Compare secrets without telling how far they agree."""
+    return secrets.compare_digest(given.encode(), expected.encode())

@@ -199,3 +199,14 @@ async def sweep(session: AsyncSession, now: datetime) -> None:
         "DELETE FROM browsersession WHERE expires_at < :day",
     ):
         await session.execute(text(statement), {"day": now - day})
+
+
+async def email_of_user(session: AsyncSession, user_id: UUID) -> str:
+    """A user's address: for the system's session."""
+    return (await session.get_one(User, user_id)).email
+
+
+async def is_provisional(session: AsyncSession, organisation_id: UUID | None) -> bool:
+    """Whether nobody is known yet in an organisation: for the system's session."""
+    organisation = await session.get(Organisation, organisation_id) if organisation_id else None
+    return organisation is not None and organisation.provisional
