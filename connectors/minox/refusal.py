@@ -16,7 +16,9 @@ def refusal(answer: Answer) -> Refusal | None:
     said = words(messages(answer.body))
     if answer.status == 403:
         main_user = bool(_MAIN_USER.search(said))
-        return Refusal(said, "reauth" if main_user else "config", "minox.main_user_only" if main_user else "no_rights")
+        return Refusal(
+            said, "reauth" if main_user else "config", "minox.main_user_only" if main_user else "minox.no_rights"
+        )
     if answer.status in (404, 410):
-        return Refusal(said, key="not_found")
+        return Refusal(said, key="minox.not_found")
     return Refusal(said, key="minox.refused")

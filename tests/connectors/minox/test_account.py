@@ -1,5 +1,6 @@
 """Who is connected, and what the administrations offer."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -63,7 +64,7 @@ async def test_master_data_is_read_in_every_form_of_list(box: MinoxSandbox, http
     assert [year.year for year in master.fiscal_years or ()] == [2025, 2026]
     assert len(master.accounts or ()) == 16
     high, none = master.by_number["8000"], master.by_number["8900"]
-    assert (high.vat_known, high.vat_percentage, high.vat_account) == (True, 21, "1510")
+    assert (high.vat_known, high.vat_percentage, high.vat_account) == (True, Decimal(21), "1510")
     assert (none.vat_known, none.vat_percentage) == (True, None)
 
 
@@ -143,7 +144,7 @@ async def test_a_next_link_never_leads_to_another_host(http: Http, monkeypatch: 
         (400, {"errors": [{"message": "Diep"}]}, "rejected", "minox.refused", "Diep"),
         (403, [{"message": "Alleen de hoofdgebruiker mag dit"}], "reauth", "minox.main_user_only",
          "Alleen de hoofdgebruiker mag dit"),
-        (403, [{"message": "Recht ontbreekt"}], "config", "no_rights", "Recht ontbreekt"),
+        (403, [{"message": "Recht ontbreekt"}], "config", "minox.no_rights", "Recht ontbreekt"),
         (409, [], "rejected", "minox.refused", ""),
     ],
 )  # fmt: skip

@@ -55,12 +55,17 @@ async def test_a_code_becomes_tokens_that_rotate(web: httpx.AsyncClient, form: s
     assert given["state"] == ["s&t"]
     client = {"client_id": "hub", "client_secret": "x"}
     body = client | {"grant_type": "authorization_code", "code": given["code"][0]}
-    first = (await web.post("/oauth/token", **{form: body})).json()
+
+    async def asked(body: dict[str, str]) -> httpx.Response:
+        json, data = (body, None) if form == "json" else (None, body)
+        return await web.post("/oauth/token", json=json, data=data)
+
+    first = (await asked(body)).json()
     assert {"access_token", "refresh_token", "expires_in"} <= set(first)
-    assert (await web.post("/oauth/token", **{form: body})).json()["error"] == "invalid_grant"
+    assert (await asked(body)).json()["error"] == "invalid_grant"
     body = client | {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
-    assert (await web.post("/oauth/token", **{form: body})).status_code == 200
-    assert (await web.post("/oauth/token", **{form: body})).status_code == 400
+    assert (await asked(body)).status_code == 200
+    assert (await asked(body)).status_code == 400
 
 
 async def test_only_the_main_user_may_consent(web: httpx.AsyncClient) -> None:
