@@ -123,6 +123,7 @@ class SimplicateSandbox(Sandbox):
             "limit_cap": 100,
             "default_limit": 100,
             "metadata": True,
+            "count": "matching",  # matching | page
             "ignored_filters": [],
             "refused_filters": [],
             "ignore_sort": False,
@@ -623,7 +624,7 @@ class SimplicateSandbox(Sandbox):
         if select := asked.get("select"):
             page = [_selected(one, select.split(",")) for one in page]
         metadata = {
-            "count": len(found),
+            "count": len(page) if self.switches["count"] == "page" else len(found),
             "total_count": len(self.books[COLLECTIONS[resource]]),
             "offset": offset,
             "limit": limit,

@@ -146,6 +146,12 @@ def test_a_line_of_words_only_is_not_booked() -> None:
     assert len(invoice(invoice_lines=lines).lines) == 3
 
 
+@pytest.mark.parametrize("amount", ["1e999999", "9" * 40, "-1e13"])
+def test_an_amount_of_a_size_that_no_invoice_has_is_a_finding(amount: str) -> None:
+    lines = raw("invoice_mixed_rates")["invoice_lines"]
+    assert wrongs(invoice_lines=[lines[0] | {"amount": amount}, *lines[1:]]) == ["number_unreadable"]
+
+
 @pytest.mark.parametrize("date", ["0000-00-00", "1970-01-01", None, ""])
 def test_a_zero_date_is_no_date(date: str | None) -> None:
     assert wrongs(date=date) == ["field_missing"]
