@@ -2,9 +2,11 @@
 
 import re
 import secrets
+import sys
 import time
 from typing import Any
 
+import yaml
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,7 +24,9 @@ from hub.organisations.endpoints import router as organisations
 from hub.runs.endpoints import router as runs
 from hub.statistics.endpoints import health
 from hub.statistics.endpoints import router as statistics
+from hub.web.pages import router as pages
 
+API = (catalogue, connections, combis, runs, statistics, notifications, organisations)
 TITLE = "Combihub"
 VERSION = "1.0.0"
 _DESCRIPTION = """A connector hub for Dutch bookkeeping: documents flow between business packages, never twice, never
@@ -50,9 +54,7 @@ def create_app(hub: Hub | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.hub = hub
-    for router in (
-        catalogue, connections, combis, runs, statistics, notifications, organisations, connections_browser, health,
-    ):  # fmt: skip
+    for router in (*API, connections_browser, pages, health):
         app.include_router(router)
     problem.install(app)
     errors.install(app)
@@ -104,3 +106,7 @@ class Frame:
 def _request_id(scope: Scope) -> str:
     given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
     return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(yaml.safe_dump(openapi(), sort_keys=False, allow_unicode=True, width=120))

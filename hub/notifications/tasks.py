@@ -99,7 +99,8 @@ async def _tell_trouble(session: HubSession, hub: Hub, row: RowMapping) -> None:
 
 
 async def deliver_due(hub: Hub, transport: Any = None) -> int:
-    """Sends what is due, at least once each; gives how many were tried."""
+    """Notices what is new and sends what is due, at least once each; gives how many were tried."""
+    await collect(hub)
     now = hub.clock.now()
     async with hub.database.system() as session:
         due = await repository.claim_due(session, now, now + IN_HAND, BATCH)

@@ -15,6 +15,7 @@ from sqlmodel import SQLModel
 from hub.accounting.documents import Finding
 from hub.app import create_app
 from hub.config import Config
+from hub.connections.clients import ConnectionClients
 from hub.connections.models import Connection, ConnectionStatus
 from hub.engine.engine import Choices, Engine
 from hub.engine.hub import Hub
@@ -41,13 +42,6 @@ class Bell:
     async def ring(self, times: int = 1) -> bool:
         self.rang += times
         return True
-
-
-class NobodyHome:
-    """No package can be reached from here."""
-
-    async def open(self, organisation_id: UUID, connection_id: UUID) -> Any:
-        raise AssertionError("this test asks no package")
 
 
 class ToldEngine(Engine):
@@ -192,9 +186,7 @@ class Stage:
     async def tenant(self, name: str) -> Tenant:
         organisation = Organisation(id=new_id(self.clock), name=name, created_at=NOW)
         await self.put(organisation)
-        sides = []
-        for connector in ("simplicate", "minox"):
-            sides.append(await self.connection(organisation.id, connector))
+        sides = [await self.connection(organisation.id, connector) for connector in ("simplicate", "minox")]
         prefix = f"{name}{organisation.id.hex}"  # a process remembers keys for some seconds, over tests
         secret = f"hub_{prefix}_secret"
         key = ApiKey(
@@ -239,16 +231,17 @@ async def stage(config: Config, services: Any, database: Database, redis: Redis,
     config = Config.model_construct(**{**config.model_dump(), "secret_keys": config.secret_keys, "sandbox": False})
     clock = FakeClock(NOW)
     bell = Bell()
-    clients: Any = NobodyHome()
+    keys, limiter, mailer = KeyRing(config.secret_keys), Turns(redis), Mailer(config, clock)
+    clients = ConnectionClients(config, database, clock, keys, limiter, mailer, None)
     engine = ToldEngine(database, clock, clients, bell)
     hub = Hub(
         config=config,
         database=database,
         redis=redis,
         clock=clock,
-        keys=KeyRing(config.secret_keys),
-        mailer=Mailer(config, clock),
-        limiter=Turns(redis),
+        keys=keys,
+        mailer=mailer,
+        limiter=limiter,
         doorbell=bell,
         clients=clients,
         engine=engine,
@@ -257,6 +250,7 @@ async def stage(config: Config, services: Any, database: Database, redis: Redis,
     yield made
     for tenant in made.tenants:
         await tenant.api.aclose()
+    await clients.aclose()
 
 
 @pytest.fixture

@@ -198,7 +198,8 @@ async def test_a_mapping_table_is_replaced_as_a_whole(stage: Stage, ours: Tenant
     combi = await stage.combi(ours)
     place = f"/v1/combis/{combi.id}/mappings/ledger_accounts"
 
-    await ours.api.put(place, json={"entries": [{"source": "A", "target": "0100"}, {"source": "B", "target": "8000"}]})
+    first = [{"source": "A", "target": "0100"}, {"source": "B", "target": "8000"}]
+    await ours.api.put(place, json={"entries": first})
     done = await ours.api.put(place, json={"entries": [{"source": "B", "target": "8010"}]})
     doubled = await ours.api.put(
         place, json={"entries": [{"source": "B", "target": "1"}, {"source": "B", "target": "2"}]}

@@ -1,0 +1,87 @@
+"""The description of the API: kept equal to what is served, and closed to other organisations."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import yaml
+
+from hub import app
+from hub.engine.models import ItemStatus
+from tests.combis.stage import Stage, Tenant, ours, stage, theirs
+
+__all__ = ["ours", "stage", "theirs"]
+
+DESCRIBED: dict[str, Any] = app.openapi()
+SPEC = Path(__file__).parent.parent / "openapi.yaml"
+OPERATIONS = [
+    (method, path)
+    for path, operations in DESCRIBED["paths"].items()
+    for method in operations
+    if path.startswith("/v1/")
+]
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("put", "/v1/combis/{combi_id}/mappings/{table}"): {"entries": []},
+    ("post", "/v1/items/{item_id}/resolve"): {"outcome": "absent"},
+    ("post", "/v1/combis/{combi_id}/items/retry"): {"status": "finding"},
+    ("patch", "/v1/members/{member_id}"): {"role": "reader"},
+}
+
+
+def test_the_file_equals_what_is_served() -> None:
+    assert yaml.safe_load(SPEC.read_text()) == DESCRIBED, "write it anew: .venv/bin/python -m hub.app > openapi.yaml"
+
+
+def test_it_is_openapi_3_1_and_every_operation_has_a_name_and_words() -> None:
+    names = [one["operationId"] for operations in DESCRIBED["paths"].values() for one in operations.values()]
+    assert DESCRIBED["openapi"].startswith("3.1")
+    assert len(names) == len(set(names))
+    for path, operations in DESCRIBED["paths"].items():
+        for method, one in operations.items():
+            assert one.get("description"), f"{method} {path}"
+
+
+async def _theirs(stage: Stage, theirs: Tenant) -> dict[str, str]:
+    """One of everything that another organisation has, by the name of its path parameter."""
+    combi = await stage.combi(theirs)
+    item = stage.item(combi, "SECRET-1", status=ItemStatus.finding)
+    run = stage.run(combi, finished_at=stage.clock.now(), outcome=2000)
+    await stage.put(item, run)
+    return {
+        "combi_id": str(combi.id),
+        "item_id": str(item.id),
+        "run_id": str(run.id),
+        "connection_id": str(theirs.source),
+        "key_id": str(theirs.key_id),
+    }
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+async def test_nothing_of_another_organisation_is_found(
+    stage: Stage, ours: Tenant, theirs: Tenant, method: str, path: str
+) -> None:
+    ids = await _theirs(stage, theirs)
+    names = {part[1:-1] for part in path.split("/") if part.startswith("{")}
+    others = {"name": "simplicate", "recipe_id": "simplicate-minox", "field": "journal", "table": "ledger_accounts"}
+    values = {name: ids.get(name) or others.get(name) or str(UUID(int=7)) for name in names}
+
+    answer = await ours.api.request(method, path.format_map(values), json=BODIES.get((method, path), {}))
+
+    assert "SECRET-1" not in answer.text
+    assert not any(one in answer.text for one in (ids["combi_id"], ids["item_id"], ids["run_id"], str(theirs.source)))
+    if names - set(others):
+        assert answer.status_code == 404, answer.text
+        assert answer.json()["code"] == "not_found"
+    else:
+        assert answer.status_code < 500, answer.text
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+async def test_nobody_gets_in_without_a_key(ours: Tenant, method: str, path: str) -> None:
+    del ours.api.headers["Authorization"]
+    names = {part[1:-1] for part in path.split("/") if part.startswith("{")}
+
+    answer = await ours.api.request(method, path.format_map(dict.fromkeys(names, str(UUID(int=7)))), json={})
+
+    assert answer.status_code == 401, answer.text
