@@ -139,18 +139,24 @@ async def master(http: Http, administration: str) -> Master:
     return Master(
         administration=administration,
         name=text(facts.get("name")),
-        currency=text(part(facts.get("currency")).get("id") or facts.get("currency")).upper() or "EUR",
+        currency=_currency(facts.get("currency")),
         accounts=tuple(account(row) for row in ledger if ident(row.get("id"))),
         journals=tuple(journal(row) for row in books if ident(row.get("id"))),
         fiscal_years=tuple(year for row in facts.get("fiscal_years") or () for year in _year(part(row))),
     )
 
 
+def _currency(value: object) -> str:
+    code = text(part(value).get("id") if isinstance(value, Mapping) else value).upper()
+    return code if len(code) == len("EUR") and code.isalpha() else "EUR"
+
+
 def account(row: Raw) -> LedgerAccount:
     """A ledger account; what is charged on a reverse-charged or ICP code is nothing, whatever its percentage."""
     code = part(row.get("vat"))
-    set_up = bool(ident(code.get("id")))
-    percentage = amount(code.get("percentage")) if set_up else None
+    percentage = amount(code.get("percentage"))
+    set_up = bool(ident(code.get("id")) or percentage)
+    percentage = percentage if set_up else None
     if set_up and _UNCHARGED.search(text(code.get("type"))):
         percentage = Decimal(0)
     blocked = row.get("blocked")

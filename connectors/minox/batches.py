@@ -91,7 +91,7 @@ def receipt(
     return Receipt(
         ref=ref,
         label=f"{payload['journal']} {payload['invoice_number']}",
-        total=_total(lines),
+        total=_total(lines, payload["customer"]),
         open_item=f"{payload['customer']}/{payload['invoice_number']}",
         existed=existed,
         warnings=(heard,) if heard else (),
@@ -99,9 +99,9 @@ def receipt(
     )
 
 
-def _total(lines: Iterable[Raw]) -> Decimal | None:
+def _total(lines: Iterable[Raw], customer: str) -> Decimal | None:
     """What the debtor owes by these lines: debit less credit, and so with the document's sign."""
-    found = [signed for line in lines if is_customer(line) and (signed := balance(line)) is not None]
+    found = [signed for line in lines if is_customer(line, customer) and (signed := balance(line)) is not None]
     return sum(found, ZERO) if found else None
 
 
@@ -111,9 +111,11 @@ def balance(line: Raw) -> Decimal | None:
     return None if debit is None and credit is None else (debit or ZERO) - (credit or ZERO)
 
 
-def is_customer(line: Raw) -> bool:
-    """True for a line on a debtor."""
-    return text(part(line.get("account")).get("type")).lower() == "customer"
+def is_customer(line: Raw, customer: str = "") -> bool:
+    """True for a line on a debtor; on `customer` when a line does not say what its account is."""
+    account = part(line.get("account"))
+    kind = text(account.get("type")).lower()
+    return kind == "customer" or (not kind and bool(customer) and number(account.get("id")) == customer)
 
 
 def _fingerprint(lines: Sequence[Raw], payload: Payload) -> str:
@@ -159,7 +161,7 @@ async def index(
         seen: set[int] = set()
         for period in range(1, year.periods + 1):
             path = f"{place(administration)}/year/{year.year}/transaction_lines"
-            async for page in pages(http, path, [("period", str(period))]):
+            async for page in pages(http, path, [("period", str(period))], absent=_NOT_THERE):
                 yield _entries(page, year, period, since, journal_id, seen)
 
 

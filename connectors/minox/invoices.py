@@ -15,7 +15,7 @@ from hub.sdk.errors import RecordRejected
 from hub.sdk.settings import Settings
 
 LARGEST_NUMBER = 2_147_483_647
-DESCRIPTION = 60
+DESCRIPTION = 50
 """No limit is known (dossier 4.6); the number stands first, so that cutting costs only the end of a name."""
 _CHARGED = (None, VatTreatment.standard)
 

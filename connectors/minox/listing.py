@@ -11,15 +11,18 @@ from hub.sdk.http import Http
 Query = Sequence[tuple[str, str]]
 
 
-async def pages(http: Http, path: str, query: Query = ()) -> AsyncIterator[list[Raw]]:
-    """All records, a page at a time, until no next page is named. Raises TransientError when the listing repeats."""
+async def pages(http: Http, path: str, query: Query = (), *, absent: Sequence[int] = ()) -> AsyncIterator[list[Raw]]:
+    """All records, a page at a time, until no next page is named; a status of `absent` stands for an empty list.
+
+    Raises TransientError when the listing repeats itself.
+    """
     seen: set[tuple[str, Query]] = set()
     here, asked = path, tuple(query)
     while True:
         if (here, asked) in seen:
             raise TransientError("minox.listing_repeats", path=path)
         seen.add((here, asked))
-        body = await http.get(here, asked)
+        body = await http.get(here, asked, absent=absent)
         yield rows(body)
         following = _next(body)
         if not following:
@@ -45,6 +48,7 @@ def _next(body: object) -> str:
 def _target(following: str, path: str, query: Query) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Only path and query are taken over, never the host: the token goes nowhere else."""
     split = urlsplit(following)
+    following = following.removeprefix("next=")
     given = parse_qsl(split.query, keep_blank_values=True)
     if not given and "/tenant/" not in split.path:
         return path, (*((name, value) for name, value in query if name != "next"), ("next", following))

@@ -15,7 +15,8 @@ from hub.sdk.settings import Settings
 
 async def read(http: Http, administration: str, _: Settings) -> AsyncIterator[Sequence[OpenItem]]:
     """All items of the open list. One that stands at 0 is proof of payment only when as much was paid as it is for."""
-    async for page in pages(http, f"{place(administration)}/receivable", [("status", "open")]):
+    path = f"{place(administration)}/receivable"
+    async for page in pages(http, path, [("status", "open")], absent=(404, 410)):
         yield [item for row in page if (item := open_item(row)) is not None]
 
 
@@ -76,10 +77,11 @@ async def _by_batch(http: Http, administration: str, receipt: Receipt) -> Settle
     lines = await batches.read(http, administration, receipt.ref)
     if lines is None:
         return Gone()
+    customer = receipt.open_item.partition("/")[0]
     mine = [
         line
         for line in lines
-        if batches.is_customer(line)
+        if batches.is_customer(line, customer)
         and f"{number(part(line.get('account')).get('id'))}/{number(line.get('invoice_number'))}" == receipt.open_item
     ]
     total = sum((batches.balance(line) or ZERO for line in mine), ZERO)

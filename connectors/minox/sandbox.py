@@ -238,6 +238,7 @@ class MinoxSandbox(Sandbox):
             "vat_entry": {},
             "customer_answer": "object",  # object | id | empty | text
             "customer_vat_required": True,
+            "hidden_fields": [],  # left out of debtors in lists and searches, such as addresses or externalid
             "search_lag_s": 0,
             "by_email": "object",  # object | collection | array
             "search_missing": "404",  # 404 | empty
@@ -619,7 +620,12 @@ class MinoxSandbox(Sandbox):
 
     async def _customers(self, request: Request, books: Entry) -> Response:
         records = books["customers"]
-        return self._page(request, len(records), lambda start, end: islice(records.values(), start, end))
+        return self._page(
+            request, len(records), lambda start, end: map(self._shy, islice(records.values(), start, end))
+        )
+
+    def _shy(self, customer: Entry) -> Entry:
+        return {name: value for name, value in customer.items() if name not in self.switches["hidden_fields"]}
 
     async def _customer(self, request: Request, books: Entry) -> Response:
         found = books["customers"].get(request.path_params["customer"])
@@ -643,7 +649,7 @@ class MinoxSandbox(Sandbox):
             if self.switches["search_missing"] == "404":
                 return json_response([message("CUSTOMER", "Niet gevonden")], 404)
             return json_response({"links": {}, "collection": []} if form == "collection" else [])
-        shown = [self._shown(one) for one in found]
+        shown = [self._shown(self._shy(one)) for one in found]
         if form == "object" and len(shown) == 1:
             return json_response(shown[0])
         return json_response(shown if form == "array" else {"links": {}, "collection": shown})

@@ -154,3 +154,23 @@ async def test_all_debtors_are_listed(box: MinoxSandbox, http: Http, links: str)
     found = [one async for page in customers.index(http, HOME, None, MinoxSettings()) for one in page]
     assert len(found) == 8
     assert found[-1] == Existing(ref="10007", label="10007 D6", emails=("d6@x.example",))
+
+
+async def test_lists_without_addresses_are_completed_one_by_one(box: MinoxSandbox, http: Http) -> None:
+    box.switches["hidden_fields"] = ["addresses"]
+    found = [one async for page in customers.index(http, HOME, None, MinoxSettings()) for one in page]
+    assert found[0].emails == ("administratie@houtwerf-noord.example",)
+    assert len(await customers.match(http, debtor("Houtwerf", "administratie@houtwerf-noord.example"))) == 1
+
+
+async def test_a_search_that_hides_our_key_is_not_taken_for_absence(
+    box: MinoxSandbox, http: Http, payload: Payload
+) -> None:
+    await customers.write(http, payload, KEY)
+    box.switches["hidden_fields"] = ["externalid"]
+    found = await customers.find(http, KEY, payload)
+    assert found is not None
+    assert found.ref == "10001"
+    box.switches |= {"search_filter": False, "by_email": "array"}
+    with pytest.raises(OutcomeUnknown):
+        await customers.find(http, KEY, payload)

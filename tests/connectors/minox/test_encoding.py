@@ -168,7 +168,7 @@ def test_the_description_is_cut_after_the_number(master: Master, settings: Minox
     long = booking.model_copy(update={"invoice": booking.invoice.model_copy(update={"customer": customer})})
     payload = invoices.encode(long, master, settings)
     assert payload["lines"][0]["description"].startswith("Factuur F2026-0143 Zeer lange naam")
-    assert len(payload["lines"][0]["description"]) <= 60
+    assert len(payload["lines"][0]["description"]) <= 50
 
 
 @pytest.mark.parametrize(

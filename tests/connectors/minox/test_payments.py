@@ -126,3 +126,13 @@ async def test_an_odd_answer_concludes_nothing(
 def test_a_row_of_the_list_is_read_or_left_out(row: dict[str, Any], balance: Decimal | None) -> None:
     item = payments.open_item({"account": {"id": "10000"}, "invoice_number": "20260143", **row})
     assert (item.balance if item else None) == balance
+
+
+async def test_lines_that_do_not_say_what_their_account_is_still_prove_the_booking(
+    box: MinoxSandbox, http: Http, master: Master
+) -> None:
+    box.switches["paid_item"] = "gone"
+    receipt = await booked(http, master)
+    box.pay(10000, 20260143)
+    del box.batches()[receipt.ref][0]["account"]["type"]
+    assert isinstance(await payments.confirm(http, HOME, receipt), Settled)
