@@ -6,6 +6,7 @@ own, no retries, and a worker that dies with Redis is started again.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from redis.exceptions import RedisError
 from hub.kit import json
 
 _log = structlog.get_logger(__name__)
+logging.getLogger("arq").setLevel(logging.WARNING)
 
 QUEUE = "hub:bell"
 LONGEST_S = 300

@@ -13,10 +13,15 @@ from hub.sdk.connector import Connector
 _extra: dict[str, Connector] = {}
 
 
+def root() -> Path:
+    """The folder that holds the connectors."""
+    (found,) = [Path(path) for path in connectors.__path__]
+    return found
+
+
 def folders() -> list[Path]:
     """The connector folders, by name."""
-    (root,) = [Path(path) for path in connectors.__path__]
-    return sorted(path.parent for path in root.glob("*/manifest.yaml"))
+    return sorted(path.parent for path in root().glob("*/manifest.yaml"))
 
 
 @cache

@@ -333,7 +333,7 @@ async def _finish(
                 "combi": run.combi_id,
                 "run": run.id,
                 "level": "info" if outcome.good else "warning",
-                "key": outcome.key,
+                "key": outcome.key if reason else "run.finished",
                 "values": json.dumps({**(reason.values if reason else {}), **_tally(run)}),
             },
         )

@@ -1,9 +1,15 @@
 """The sentence of a finding: the engine's own stand under `finding.`, a connector's under its own name."""
 
+import re
 from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
 
 from hub.accounting.documents import Finding
 from hub.kit import text
+
+_AMOUNT = re.compile(r"-?\d{1,15}\.\d{2}")
+_DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|30)")
 
 
 def key_of(finding: str) -> str:
@@ -14,9 +20,22 @@ def key_of(finding: str) -> str:
 
 def sentence(finding: Finding, language: str) -> str:
     """What a finding says, in this language."""
-    return text.sentence(key_of(finding.key), language, finding.values)
+    return sentence_of(finding.key, finding.values, language)
 
 
 def sentence_of(key: str, values: Mapping[str, object], language: str) -> str:
     """The same for a stored finding."""
-    return text.sentence(key_of(key), language, values)
+    return text.sentence(key_of(key), language, typed(values))
+
+
+def typed(values: Mapping[str, object]) -> dict[str, object]:
+    """Stored values as what they are: amounts and days are written the way the reader's language writes them."""
+    return {name: _typed(value) for name, value in values.items()}
+
+
+def _typed(value: object) -> object:
+    if isinstance(value, str) and _AMOUNT.fullmatch(value):
+        return Decimal(value)
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        return date.fromisoformat(value)
+    return value

@@ -97,6 +97,11 @@ def new_client(transport: httpx.AsyncBaseTransport | None = None, timeout_s: flo
     )
 
 
+def new_browser(base_url: str, headers: Mapping[str, str]) -> httpx.AsyncClient:
+    """One visitor's browser, cookies included; redirects are left to the caller. For the demo and the tests."""
+    return httpx.AsyncClient(base_url=base_url, headers=dict(headers), timeout=30, trust_env=False)
+
+
 def fill(template: str, values: Mapping[str, str], *, quoted: bool = True) -> str:
     """A URL or header template with its `{names}` filled in. Raises ConfigError naming what is missing."""
     names = {name for _, name, _, _ in string.Formatter().parse(template) if name}
