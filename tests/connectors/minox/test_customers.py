@@ -174,3 +174,10 @@ async def test_a_search_that_hides_our_key_is_not_taken_for_absence(
     box.switches |= {"search_filter": False, "by_email": "array"}
     with pytest.raises(OutcomeUnknown):
         await customers.find(http, KEY, payload)
+
+
+async def test_an_address_with_signs_of_its_own_is_asked_whole(box: MinoxSandbox, http: Http) -> None:
+    email = "o'neil+a/b?c#d%20@x.example"
+    entry = {"email_address_type": "invoice", "email_address": email}
+    box.add_customer(HOME, {"addresses": [{"name": "O'Neil", "email_addresses": [entry]}]})
+    assert [one.ref for one in await customers.match(http, debtor("O'Neil", email))] == ["10001"]
