@@ -38,6 +38,10 @@ LATER = timedelta(hours=1)
 """When a parked item is looked at again without anybody asking: the target's master data may have been completed."""
 
 
+IN_OTHER_HANDS = timedelta(seconds=15)
+"""When a document that another run has in hand is looked at again."""
+
+
 class Action(StrEnum):
     """What has to be done for a work at the target."""
 
@@ -246,14 +250,20 @@ async def _intend(
         )
     async with ctx.database.tenant(ctx.organisation_id) as session:
         written = await store.intend(session, ctx, list(rows.values()))
-        stored = await store.deliveries(session, written)
+        known = await store.deliveries(session, rows)
     points.reach(points.AFTER_INTENT)
+    stored = {key: row for key, row in known.items() if key in written}
+    held = set(known) - written
     jobs: list[Job] = []
     for work in works:
         row = stored.get(work.sure_key.text)
         if row is None:
-            work.findings = [_claimed_twice(work)]
-            _park(ctx, work, ItemStatus.finding, verdicts)
+            # Either the number is another document's, or another run has this document in hand.
+            if work.sure_key.text in held:
+                _hold_back(ctx, work, verdicts)
+            else:
+                work.findings = [_claimed_twice(work)]
+                _park(ctx, work, ItemStatus.finding, verdicts)
             continue
         revision, ref, before = revisions.get(work.id, (1, "", ""))
         action = Action.update if revision > 1 else Action.adopt if work.existing else Action.write
@@ -285,11 +295,33 @@ async def _changed(ctx: Context, flow: str, works: Sequence[tuple[Work, RowMappi
     return await _intend(ctx, going, revisions, verdicts)
 
 
+def _hold_back(ctx: Context, work: Work, verdicts: Verdicts) -> None:
+    """Another run has this document in hand: this one looks again when that one is done."""
+    work.retry_at = ctx.clock.now() + IN_OTHER_HANDS
+    _park(ctx, work, ItemStatus.waiting, verdicts)
+
+
+def settle_s(ctx: Context, flow: str) -> float:
+    """How long after a write a look-up may miss it: what the package says, and longer than a call may take.
+
+    Under a key of ours a write that comes late is the same write; where only a search finds it, it is another one.
+    """
+    manifest = ctx.destination(flow).connector.manifest
+    facts = ctx.facts(flow)
+    return facts.settle_s if facts.dedupe is Dedupe.key else max(facts.settle_s, manifest.timeout_s + 5)
+
+
 async def _look_up(ctx: Context, flow: str, works: Sequence[tuple[Work, RowMapping]], verdicts: Verdicts) -> list[Work]:
     """Settles the fate of what was sent without an answer. Gives the works that are provably absent."""
     absent: list[Work] = []
     writer = ctx.writer(flow)
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        busy = await store.runs_in_hand(session, ctx, {row["run_id"] for _, row in works})
     for work, row in works:
+        if row["run_id"] in busy:
+            # Another combi of the same pair has it in hand this very moment.
+            _hold_back(ctx, work, verdicts)
+            continue
         if row["check_at"] and row["check_at"] > ctx.clock.now():
             work.retry_at = row["check_at"]
             _park(ctx, work, ItemStatus.unknown, verdicts)
@@ -321,9 +353,12 @@ async def send(ctx: Context, flow: str, jobs: Sequence[Job]) -> None:
     while left:
         window, left = left[: ctx.window], left[ctx.window :]
         ctx.lease.check()
-        settle = timedelta(seconds=ctx.facts(flow).settle_s)
+        settle = timedelta(seconds=settle_s(ctx, flow))
         async with ctx.database.tenant(ctx.organisation_id) as session:
-            await store.mark_sent(session, ctx, [job.delivery_id for job in window], ctx.clock.now() + settle)
+            check_at = ctx.clock.now() + settle
+            ours = await store.mark_sent(session, ctx, [job.delivery_id for job in window], check_at)
+        await _give_up(ctx, [job.work for job in window if job.delivery_id not in ours])
+        window = [job for job in window if job.delivery_id in ours]
         points.reach(points.BEFORE_SEND)
         began = time.monotonic()
         results = await _call_all(ctx, flow, window)
@@ -337,6 +372,14 @@ async def send(ctx: Context, flow: str, jobs: Sequence[Job]) -> None:
             raise stop
         if left and ctx.out_of_time:
             return
+
+
+async def _give_up(ctx: Context, works: Sequence[Work]) -> None:
+    """Works that another run marked as sent between our intent and our turn."""
+    verdicts = Verdicts()
+    for work in works:
+        _hold_back(ctx, work, verdicts)
+    await _commit(ctx, verdicts)
 
 
 async def _call_all(ctx: Context, flow: str, window: Sequence[Job]) -> list[Result]:
@@ -414,7 +457,7 @@ async def _record_all(ctx: Context, flow: str, results: Sequence[Result]) -> Ven
                 _refuse(ctx, result.job, error, verdicts)
             case OutcomeUnknown() as error:
                 doubts += 1
-                _doubt(ctx, work, result.job.delivery_id, error, verdicts, settle_s=ctx.facts(flow).settle_s)
+                _doubt(ctx, work, result.job.delivery_id, error, verdicts, wait_s=settle_s(ctx, flow))
                 if doubts >= DOUBTS_IN_A_ROW:
                     stop = stop or TransientError(error.key, words=error.words)
                     stop.values = error.values
@@ -495,10 +538,10 @@ def _refuse(ctx: Context, job: Job, error: RecordRejected, verdicts: Verdicts) -
 
 
 def _doubt(
-    ctx: Context, work: Work, delivery_id: UUID, error: VendorError, verdicts: Verdicts, settle_s: float | None = None
+    ctx: Context, work: Work, delivery_id: UUID, error: VendorError, verdicts: Verdicts, wait_s: float | None = None
 ) -> None:
     """It may have landed: it is looked up when the target had time to show it, later and later while in doubt."""
-    wait = settle_s if settle_s is not None else ctx.facts(work.flow).settle_s * 2 ** min(work.attempts, 8)
+    wait = wait_s if wait_s is not None else settle_s(ctx, work.flow) * 2 ** min(work.attempts, 8)
     work.retry_at = ctx.clock.now() + timedelta(seconds=wait)
     work.findings = [error.finding()]
     verdicts.deliveries.append({"id": delivery_id, "state": DeliveryState.sent, "check_at": work.retry_at})

@@ -224,15 +224,28 @@ async def intend(session: AsyncSession, ctx: Context, rows: Rows) -> set[str]:
     return {row.key for row in found}
 
 
-async def mark_sent(session: AsyncSession, ctx: Context, ids: Sequence[UUID], check_at: datetime) -> None:
-    """From now on the fate of these is unknown until an answer is recorded."""
-    await session.execute(
+async def runs_in_hand(session: AsyncSession, ctx: Context, runs: Iterable[UUID | None]) -> set[UUID]:
+    """Which of these runs a living worker has in hand now, this one excepted."""
+    others = [run for run in runs if run is not None and run != ctx.run.id]
+    if not others:
+        return set()
+    found = await session.execute(
+        text("SELECT id FROM run WHERE id = ANY(:ids) AND finished_at IS NULL AND lease_until > clock_timestamp()"),
+        {"ids": others},
+    )
+    return {row.id for row in found}
+
+
+async def mark_sent(session: AsyncSession, ctx: Context, ids: Sequence[UUID], check_at: datetime) -> set[UUID]:
+    """From now on the fate of these is unknown until an answer is recorded. Gives those that are ours to send."""
+    found = await session.execute(
         text(
             """UPDATE delivery SET state = 'sent', sent_at = :now, check_at = :check, run_id = :run
-            WHERE id = ANY(:ids) AND state = 'intended'"""
+            WHERE id = ANY(:ids) AND state = 'intended' RETURNING id"""
         ),
         {"ids": list(ids), "now": ctx.clock.now(), "check": check_at, "run": ctx.run.id},
     )
+    return {row.id for row in found}
 
 
 async def unsend(session: AsyncSession, ids: Sequence[UUID]) -> None:
