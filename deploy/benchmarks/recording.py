@@ -1,0 +1,102 @@
+"""The calls of a run, written down as they were made, and a bare loop that makes the same calls and keeps no books."""
+
+import asyncio
+import base64
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+
+from hub.sdk.http import new_client
+
+_KEPT = ("authorization", "authentication-key", "authentication-secret", "content-type", "accept")
+
+
+@dataclass
+class Call:
+    """One call; `begin` and `end` are seconds on one clock."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    content: str
+    """Base64."""
+    begin: float
+    end: float = 0
+
+
+class Recorder(httpx.AsyncHTTPTransport):
+    """A transport that writes down what goes through it."""
+
+    def __init__(self) -> None:
+        super().__init__(limits=httpx.Limits(max_connections=200, max_keepalive_connections=50))
+        self.calls: list[Call] = []
+        self.client = new_client(self)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Sends it on."""
+        headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
+        content = base64.b64encode(request.content).decode()
+        call = Call(request.method, str(request.url), headers, content, time.perf_counter())
+        self.calls.append(call)
+        response = await super().handle_async_request(request)
+        call.end = time.perf_counter()
+        return response
+
+    def keep(self, path: Path) -> None:
+        """Stores the calls."""
+        path.write_text(json.dumps([asdict(call) for call in self.calls]))
+
+
+def stretches(calls: Sequence[Call]) -> list[tuple[int, list[Call]]]:
+    """The calls in order, in stretches of (how many at the same time, calls).
+
+    What ran alone runs alone. Neighbouring stretches that ran side by side are one: the loop waits for no commit.
+    """
+    found: list[tuple[int, list[Call]]] = []
+    busy: list[float] = []
+    for call in sorted(calls, key=lambda one: one.begin):
+        busy = [end for end in busy if end > call.begin]
+        if not busy:
+            found.append((1, []))
+        busy.append(call.end)
+        width, held = found[-1]
+        held.append(call)
+        found[-1] = (max(width, len(busy)), held)
+    joined: list[tuple[int, list[Call]]] = []
+    for width, held in found:
+        if width > 1 and joined and joined[-1][0] > 1:
+            joined[-1] = (max(width, joined[-1][0]), joined[-1][1] + held)
+        else:
+            joined.append((width, held))
+    return joined
+
+
+async def replay(path: Path) -> dict[str, float]:
+    """Makes the calls again, reads every answer as JSON, and keeps nothing."""
+    plan = stretches([Call(**one) for one in json.loads(path.read_text())])
+    failed = 0
+    async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
+        began, cpu = time.perf_counter(), time.process_time()
+        for width, calls in plan:
+            waiting = iter(calls)
+
+            async def lane(waiting: "object" = waiting) -> None:
+                nonlocal failed
+                for call in waiting:  # type: ignore[attr-defined]
+                    content = base64.b64decode(call.content)
+                    answer = await client.request(call.method, call.url, headers=call.headers, content=content)
+                    failed += answer.status_code >= 500 or (answer.content != b"" and answer.json() is None)
+
+            await asyncio.gather(*(lane() for _ in range(width)))
+        seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu
+    return {"seconds": seconds, "cpu_s": cpu_s, "calls": sum(len(calls) for _, calls in plan), "failed": failed,
+            "parallel": max(width for width, _ in plan)}  # fmt: skip
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(replay(Path(sys.argv[1])))), flush=True)

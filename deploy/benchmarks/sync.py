@@ -1,0 +1,102 @@
+"""What a first synchronisation and an idle run cost: calls, time beside a bare loop, the engine alone, and memory."""
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+from deploy.benchmarks import instant
+from deploy.benchmarks.report import Row
+from deploy.benchmarks.stage import Packages, Stage
+
+
+
+async def calls_and_speed(stage: Stage) -> list[Row]:
+    """Calls per invoice and of an idle run, then rounds of the engine and the bare loop on the same books."""
+    invoices = 300 if stage.quick else 1000
+    packages = await stage.packages(invoices)
+    (combi,) = await stage.combis(packages)
+    recording = stage.folder / "calls.json"
+    first = await _run(stage, packages, combi, recording)
+    _whole(first, invoices)
+    made = await packages.ask("/bench/calls")
+    await _run(stage, packages, combi)
+    idle = await packages.ask("/bench/calls")
+    ours, bare = [], []
+    for _ in range(1 if stage.quick else 3):
+        await packages.ask("/bench/rewind")
+        (again,) = await stage.combis(packages)
+        told = await _run(stage, packages, again)
+        _whole(told, invoices)
+        ours.append(told)
+        await packages.ask("/bench/rewind")
+        child = await stage.child("recording", recording)
+        bare.append(await child.told())
+        await child.end()
+    await packages.child.end()
+    rate = invoices / median(one["seconds"] for one in ours)
+    loop = invoices / median(one["seconds"] for one in bare)
+    flows = 3
+    return [
+        Row("calls per booked invoice, first sync", sum(made.values()) / invoices, "", "<=", 1.3,
+            f"{sum(made.values())} calls for {invoices} invoices, 100 customers {dict(made)}"),
+        Row("calls of an idle run, per flow", sum(idle.values()) / flows, "", "<=", 1, f"{dict(idle)}, {flows} flows"),
+        Row("invoices per second over HTTP", rate, "/s", note=f"worker CPU {_cpu(ours, invoices):.2f} ms an invoice"),
+        Row("bare asyncio + httpx loop, same calls", loop, "/s",
+            note=f"{bare[0]['parallel']} at a time; CPU {_cpu(bare, invoices):.2f} ms an invoice"),
+        Row("hub beside the bare loop", rate / loop, "", ">=", 0.6),
+    ]  # fmt: skip
+
+
+async def engine_alone(stage: Stage) -> list[Row]:
+    """The engine with packages that cost nothing; every commit is on disk."""
+    invoices = 3000 if stage.quick else 20_000
+    sides = [(name, "key", "bench", {"secret": "secret"}) for name in (instant.SOURCE, instant.TARGET)]
+    settings = {"administrations": {instant.COMPANY: instant.ADMINISTRATION}, "note_failure": False}
+    instant.register(0)
+    combi = await stage.combi(instant.RECIPE, sides[0], sides[1], settings)
+    child = await stage.child("work", "instant", combi, invoices)
+    told = await child.told()
+    await child.end()
+    _whole(told, invoices)
+    share = told["cpu_s"] / told["seconds"]
+    return [
+        Row("invoices per second, engine alone", invoices / told["seconds"], "/s", ">=", 1000,
+            f"{invoices} invoices; worker held to one core, {share:.0%} of it used"),
+    ]  # fmt: skip
+
+
+async def memory(stage: Stage) -> list[Row]:
+    """Peak memory of a worker process at few and at many invoices."""
+    few, many = (500, 5000) if stage.quick else (1000, 50_000)
+    peaks, seconds = {}, {}
+    for invoices in (few, many):
+        packages = await stage.packages(invoices)
+        (combi,) = await stage.combis(packages)
+        told = await _run(stage, packages, combi)
+        _whole(told, invoices)
+        await packages.child.end()
+        peaks[invoices], seconds[invoices] = told["peak_mb"], told["seconds"]
+    return [
+        Row(f"peak memory at {few:,} invoices", peaks[few], "MB", "<=", 200),
+        Row(f"peak memory at {many:,} invoices", peaks[many], "MB", "<=", 200,
+            f"{seconds[many]:.0f} s, {many / seconds[many]:.0f} invoices a second"),
+        Row("growth of the peak", 100 * (peaks[many] / peaks[few] - 1), "%", "<=", 20),
+    ]  # fmt: skip
+
+
+async def _run(stage: Stage, packages: Packages, combi: Any, recording: Any = "") -> dict[str, Any]:
+    child = await stage.child("work", "run", combi, recording, packages=packages)
+    told = await child.told()
+    await child.end()
+    return told
+
+
+def _whole(told: Mapping[str, Any], invoices: int) -> None:
+    """A measurement of work that was not done is none."""
+    booked = told["counts"].get("invoices", {}).get("booked", 0)
+    if booked != invoices:
+        raise RuntimeError(f"{booked} of {invoices} invoices were booked: {told}")
+
+
+def _cpu(told: list[dict[str, Any]], invoices: int) -> float:
+    return 1000 * float(median(one["cpu_s"] for one in told)) / invoices
