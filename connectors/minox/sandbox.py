@@ -206,6 +206,24 @@ def _journal(own: str, words: str, kind: str) -> Entry:
     }
 
 
+def simple_debtor(name: str, email: str, street: str = "", postal_code: str = "", city: str = "") -> Entry:
+    """A debtor as a user types it."""
+    return {
+        "addresses": [
+            {
+                "address_type": "postal",
+                "name": name,
+                "streetname_and_number": street,
+                "postal_code": postal_code,
+                "city": city,
+                "country_code": "NL",
+                "email_addresses": [{"email_address_type": "invoice", "email_address": email}],
+            }
+        ],
+        "vat": {"active": False, "vat_registration_number": ""},
+    }
+
+
 class MinoxSandbox(Sandbox):
     """The sandbox. An administration is named `<tenant>/<administration>` in its helpers, as in our settings."""
 
@@ -264,25 +282,7 @@ class MinoxSandbox(Sandbox):
         self.books["tenants"]["41207"] = {"name": "Waterlelie", "password": "waterlelie", "administrations": {}}
         self.add_administration(3, "Waterlelie Advies B.V.")
         self.add_administration(4, "Waterlelie Uitgeverij B.V.")
-        self.add_customer(
-            "41207/3",
-            {
-                "addresses": [
-                    {
-                        "address_type": "postal",
-                        "name": "Houtwerf Noord B.V.",
-                        "streetname_and_number": "Scheepskade 18",
-                        "postal_code": "9723 AB",
-                        "city": "Groningen",
-                        "country_code": "NL",
-                        "email_addresses": [
-                            {"email_address_type": "invoice", "email_address": "administratie@houtwerf-noord.example"}
-                        ],
-                    }
-                ],
-                "vat": {"active": False, "vat_registration_number": ""},
-            },
-        )
+        self.add_customer("41207/3", simple_debtor("Bakkerij De Gouden Aar B.V.", "info@goudenaar.example"))
 
     def add_administration(self, own: int, name: str, tenant: str = "41207", **facts: Any) -> Entry:
         """A new administration with the small chart; `facts` replace parts of it."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.minox import CONNECTOR
-from connectors.minox.sandbox import MinoxSandbox
+from connectors.minox.sandbox import MinoxSandbox, simple_debtor
 from connectors.minox.settings import MinoxSettings
 from hub.accounting.booking import BookedLine, CustomerBooking, SalesBooking
 from hub.accounting.chart import Master
@@ -72,7 +72,11 @@ def debtor(name: str = "Houtwerf Noord B.V.", *emails: str, **facts: Any) -> Cus
 @pytest.fixture
 def box() -> MinoxSandbox:
     sandbox = MinoxSandbox()
-    sandbox.seed()
+    sandbox.books["tenants"]["41207"] = {"name": "Waterlelie", "password": "waterlelie", "administrations": {}}
+    sandbox.add_administration(3, "Waterlelie Advies B.V.")
+    sandbox.add_administration(4, "Waterlelie Uitgeverij B.V.")
+    email = "administratie@houtwerf-noord.example"
+    sandbox.add_customer(HOME, simple_debtor("Houtwerf Noord B.V.", email, "Scheepskade 18", "9723 AB", "Groningen"))
     return sandbox
 
 

@@ -158,3 +158,12 @@ async def test_a_debtor_without_vat_or_name_is_refused(
     codes = {one["message_code"] for one in answer.json()}
     assert codes == {"SBX_VAT", "SBX_ADDRESS", "SBX_EXTERNALID"}
     assert len(box.customers_of(HOME)) == 1
+
+
+def test_the_seed_is_a_company_with_two_administrations_and_a_known_debtor() -> None:
+    box = MinoxSandbox()
+    box.seed()
+    assert list(box.books["tenants"]["41207"]["administrations"]) == ["3", "4"]
+    (known,) = box.customers_of(HOME)
+    assert known["addresses"][0]["email_addresses"][0]["email_address"] == "info@goudenaar.example"
+    assert {"8000", "8010", "8100", "8200"} <= set(box.administration(HOME)["ledger_accounts"])
