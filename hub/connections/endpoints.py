@@ -131,7 +131,7 @@ async def check_connection(connection_id: PathId, request: Request, caller: Read
             await clients.died(caller.organisation_id, connection_id, error.finding())
     after = await _found(clients, caller, connection_id)
     findings = [sentences.finding(failure.finding(), caller.language)] if failure else []
-    return ConnectionCheck(ok=failure is None, status=after.status.value, identity=_identity(after), findings=findings)
+    return ConnectionCheck(ok=failure is None, status=ConnectionStatus(after.status).value, identity=_identity(after), findings=findings)
 
 
 @router.post("/{connection_id}/reauthorize", operation_id="reauthorize_connection")
@@ -208,7 +208,7 @@ async def callback(request: Request) -> Response:
     if done.installation_id is not None:
         return await installing.consented(hub, done.installation_id)
     if done.return_url:
-        url = oauth.returning(done.return_url, done.asked_id, done.connection.status.value)
+        url = oauth.returning(done.return_url, done.asked_id, str(done.connection.status))
         return RedirectResponse(url, 303, {"Cache-Control": "no-store"})
     package = service.title_of(done.connection.connector)
     who = str(done.connection.identity.get("email") or done.connection.identity.get("name") or "")

@@ -1,4 +1,4 @@
-"""A whole hub in this process, beside a package with an OAuth server of its own, seen through real browsers' cookies."""
+"""A whole hub in this process, beside a package with an OAuth server of its own, used by browsers with cookies."""
 
 import asyncio
 import hashlib
@@ -94,6 +94,7 @@ class Vendor:
     extra: dict[str, Any] = field(default_factory=dict)
     omit: tuple[str, ...] = ()
     token_fault: Response | None = None
+    api_fault: Response | None = None
     slow_s: float = 0
     codes: dict[str, dict[str, Any]] = field(default_factory=dict)
     access: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -155,8 +156,14 @@ class Vendor:
     async def me(self, request: Request) -> Response:
         """The person behind a token."""
         self.api_calls += 1
-        person = self.access.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+        if self.api_fault is not None:
+            return self.api_fault
+        person = await self.person_of(request.headers.get("authorization", "").removeprefix("Bearer "))
         return JSONResponse(person) if person else JSONResponse({"error": "no"}, 401)
+
+    async def person_of(self, token: str) -> dict[str, str] | None:
+        """Whose token it is."""
+        return self.access.get(token)
 
     @staticmethod
     def _proven(asked: dict[str, Any], sent: dict[str, str]) -> bool:
@@ -242,6 +249,20 @@ class House:
         async with self.hub.database.system() as session:
             return str((await session.get_one(Combi, combi_id, populate_existing=True)).status)
 
+    async def log_in(self, browser: httpx.AsyncClient, email: str) -> str:
+        """Log a browser in by mail; gives the proof that its forms carry."""
+        csrf = csrf_of(await browser.get("/login"))
+        await browser.post("/login", data={"email": email, "csrf": csrf, "next": "/"})
+        link = urlsplit(self.links()[-1]).path
+        csrf = csrf_of(await browser.get(link))
+        answer = await browser.post(link, data={"csrf": csrf})
+        assert answer.status_code == 303, answer.text
+        return csrf_of(await browser.get("/"))
+
+    def links(self) -> list[str]:
+        """The login links that were mailed."""
+        return [found for _, mail in self.mails() for found in re.findall(r"http://hub\.test/login/\S+", mail)]
+
     def mails(self) -> list[tuple[str, str]]:
         """Receiver and text of the mails that were sent, the oldest first."""
         found = []
@@ -249,6 +270,13 @@ class House:
             parsed = BytesParser(policy=policy.default).parsebytes(path.read_bytes())
             found.append((str(parsed["To"]), str(parsed.get_content())))
         return found
+
+
+def csrf_of(answer: httpx.Response) -> str:
+    """The proof inside a page's first form."""
+    found = re.search(r'name="csrf" value="([^"]+)"', answer.text)
+    assert found, answer.text
+    return found.group(1)
 
 
 async def follow(browser: httpx.AsyncClient, url: str, *, at_most: int = 10) -> httpx.Response:
