@@ -10,6 +10,7 @@ import yaml
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub.catalogue.description import rounded_off
 from hub.catalogue.endpoints import router as catalogue
 from hub.combis import errors
 from hub.combis.endpoints import router as combis
@@ -44,7 +45,7 @@ _HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 def create_app(hub: Hub | None = None) -> FastAPI:
     """The application of a running hub. Without one it only describes itself."""
-    app = FastAPI(
+    app = _App(
         title=TITLE,
         version=VERSION,
         description=_DESCRIPTION,
@@ -65,6 +66,16 @@ def create_app(hub: Hub | None = None) -> FastAPI:
 def openapi() -> dict[str, Any]:
     """The description of the API, made without a running hub."""
     return create_app().openapi()
+
+
+class _App(FastAPI):
+    """FastAPI, with a description that also tells what holds for every operation."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, made once."""
+        if not self.openapi_schema:
+            self.openapi_schema = rounded_off(super().openapi())
+        return self.openapi_schema
 
 
 class Frame:

@@ -33,6 +33,10 @@ def test_the_file_equals_what_is_served() -> None:
     assert yaml.safe_load(SPEC.read_text()) == DESCRIBED, "write it anew: .venv/bin/python -m hub.app > openapi.yaml"
 
 
+async def test_it_is_served_as_it_stands_in_the_file(ours: Tenant) -> None:
+    assert (await ours.api.get("/openapi.json")).json() == yaml.safe_load(SPEC.read_text())
+
+
 def test_it_is_openapi_3_1_and_every_operation_has_a_name_and_words() -> None:
     names = [one["operationId"] for operations in DESCRIBED["paths"].values() for one in operations.values()]
     assert DESCRIBED["openapi"].startswith("3.1")
@@ -40,6 +44,8 @@ def test_it_is_openapi_3_1_and_every_operation_has_a_name_and_words() -> None:
     for path, operations in DESCRIBED["paths"].items():
         for method, one in operations.items():
             assert one.get("description"), f"{method} {path}"
+            if path.startswith("/v1/"):
+                assert one["responses"]["default"] == {"$ref": "#/components/responses/Problem"}
 
 
 async def _theirs(stage: Stage, theirs: Tenant) -> dict[str, str]:

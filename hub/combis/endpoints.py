@@ -4,6 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic_core import to_json
 
 from hub.catalogue.path import PathId, unknown
 from hub.combis import repository, service
@@ -51,21 +52,22 @@ async def create_combi(
     return await _answer(session, combi, response, caller)
 
 
-@router.get("", operation_id="list_combis")
+@router.get("", operation_id="list_combis", response_model=CombiList)
 async def list_combis(
     caller: Reader,
     session: TenantSession,
     status: Annotated[CombiStatus | None, Query(description="Only combis of this status.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> CombiList:
+) -> Response:
     """All combis, the newest first."""
     before = pagination.decode(cursor, 1)[0] if cursor else NEWEST
     if not isinstance(before, UUID):
         pagination.decode("")
     rows = await repository.page(session, UUID(str(before)), limit + 1, status)
     more = pagination.encode([rows[limit - 1]["id"]]) if len(rows) > limit else None
-    return CombiList(data=[service.row_out(row, caller.language) for row in rows[:limit]], next_cursor=more)
+    data = [service.row_facts(row, caller.language) for row in rows[:limit]]
+    return Response(to_json({"data": data, "next_cursor": more}), media_type="application/json")
 
 
 @router.get("/{combi_id}", operation_id="get_combi")

@@ -14,7 +14,7 @@ from hub.accounting.documents import Finding
 from hub.catalogue import service as catalogue
 from hub.catalogue.path import unknown
 from hub.combis import repository
-from hub.combis.schemas import CombiIn, CombiOut, CombiPatch, CombiRow, Counts, LastRun, MappingEntry, SideOut
+from hub.combis.schemas import CombiIn, CombiOut, CombiPatch, MappingEntry
 from hub.engine import recipe as recipes
 from hub.engine import schedule as schedules
 from hub.engine import settings as combi_settings
@@ -292,7 +292,7 @@ async def shown(session: HubSession, combi: Combi, language: str) -> CombiOut:
         raise unknown("combi")
     flows, settings = _in_force(combi)
     return CombiOut(
-        **row_out(row, language).model_dump(),
+        **row_facts(row, language),
         source_connection_id=combi.source_connection_id,
         target_connection_id=combi.target_connection_id,
         flows=flows,
@@ -311,48 +311,47 @@ def _in_force(combi: Combi) -> tuple[list[str], dict[str, Any]]:
     return [one for one in recipe.flows if wanted is None or one in wanted], settings.model_dump(mode="json")
 
 
-def row_out(row: RowMapping, language: str) -> CombiRow:
-    """A row of the list as the API shows it."""
-    counts = Counts(**{status: row[status] for status in repository.COUNTED})
-    open_work = counts.finding + counts.rejected + counts.changed + counts.unknown
-    return CombiRow(
-        **{
-            name: row[name]
-            for name in (
-                "id", "recipe", "name", "status", "schedule", "start_date", "next_run_at", "version", "created_at",
-                "updated_at",
-            )
-        },
-        reason=sentences.finding(row["reason"], language) if row["reason"] else None,
-        source=_side(row, "source"),
-        target=_side(row, "target"),
-        last_run=_last_run(row, language),
-        counts=counts,
-        needs_attention=row["status"] == CombiStatus.attention or open_work > 0,
-    )  # fmt: skip
+_PLAIN = (
+    "id", "recipe", "name", "status", "schedule", "start_date", "next_run_at", "version", "created_at", "updated_at",
+)  # fmt: skip
 
 
-def _side(row: RowMapping, side: str) -> SideOut:
+def row_facts(row: RowMapping, language: str) -> dict[str, Any]:
+    """The members of a `CombiRow`: plain values, since a list of them has to be quick."""
+    counts = {status: row[status] for status in repository.COUNTED}
+    return {
+        **{name: row[name] for name in _PLAIN},
+        "reason": sentences.finding(row["reason"], language) if row["reason"] else None,
+        "source": _side(row, "source"),
+        "target": _side(row, "target"),
+        "last_run": _last_run(row, language),
+        "counts": counts,
+        "needs_attention": row["status"] == CombiStatus.attention
+        or any(counts[status] for status in ("finding", "rejected", "changed", "unknown")),
+    }
+
+
+def _side(row: RowMapping, side: str) -> dict[str, Any]:
     identity = row[f"{side}_identity"] or {}
     connector = row[f"{side}_connector"]
-    return SideOut(
-        connection_id=row[f"{side}_connection_id"],
-        connector=connector,
-        title=catalogue.title(connector),
-        status=row[f"{side}_status"],
-        name=str(identity.get("name") or identity.get("email") or ""),
-    )
+    return {
+        "connection_id": row[f"{side}_connection_id"],
+        "connector": connector,
+        "title": catalogue.title(connector),
+        "status": row[f"{side}_status"],
+        "name": str(identity.get("name") or identity.get("email") or ""),
+    }
 
 
-def _last_run(row: RowMapping, language: str) -> LastRun | None:
+def _last_run(row: RowMapping, language: str) -> dict[str, Any] | None:
     if row["run_id"] is None:
         return None
     outcome = sentences.outcome(row["run_outcome"], row["run_reason"], language)
-    return LastRun(
-        id=row["run_id"],
-        outcome=row["run_outcome"],
-        good=outcome.good if outcome else False,
-        sentence=outcome.sentence if outcome else "",
-        action=outcome.action if outcome else "",
-        finished_at=row["run_finished_at"],
-    )
+    return {
+        "id": row["run_id"],
+        "outcome": row["run_outcome"],
+        "good": outcome.good if outcome else False,
+        "sentence": outcome.sentence if outcome else "",
+        "action": outcome.action if outcome else "",
+        "finished_at": row["run_finished_at"],
+    }
