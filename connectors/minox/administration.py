@@ -56,7 +56,7 @@ async def _inspect(http: Http) -> Raw:
     except RecordRejected as refused:  # The guide still names the GET form (dossier 1).
         if refused.exchange is None or refused.exchange.status not in (404, 405, 410):
             raise
-    return part(await http.get(f"/inspect/{token}"))
+    return part(await http.get(f"/inspect/{token}", as_client=True))
 
 
 def _tenants(answer: Raw) -> dict[str, str]:

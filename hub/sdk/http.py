@@ -149,9 +149,20 @@ class Http:
         """The access token, for packages that want it inside a body."""
         return (await self._credentials.current()).get("access_token", "")
 
-    async def get(self, path: str, query: Query = (), *, absent: Sequence[int] = (), endpoint: str = "API") -> Any:
-        """Parsed JSON of a read; None when the answer is empty or its status is one of `absent`."""
-        answer = await self._read("GET", path, query, absent=absent, endpoint=endpoint)
+    async def get(
+        self,
+        path: str,
+        query: Query = (),
+        *,
+        absent: Sequence[int] = (),
+        endpoint: str = "API",
+        as_client: bool = False,
+    ) -> Any:
+        """Parsed JSON of a read; None when the answer is empty or its status is one of `absent`.
+
+        `as_client` signs with the OAuth client's own name and secret (Basic) instead of the connection's.
+        """
+        answer = await self._read("GET", path, query, absent=absent, endpoint=endpoint, as_client=as_client)
         return None if answer.status in absent else answer.body
 
     async def ask(self, path: str, body: object, *, as_client: bool = False) -> Any:
