@@ -34,7 +34,7 @@ from hub.worker import work
 EMAIL = "demo@combihub.example"
 LANGUAGE = "nl"
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "simplicate-minox": {"journal": "VERK", "note_success": True},
+    "simplicate-minox": {"journal": "VERK", "note_success": False},
 }
 """What a customer would answer, per offered pair; the administrations are matched from the live lists."""
 CONNECT: Mapping[str, Mapping[str, str]] = {"simplicate": {"domain": "waterlinie"}, "minox": {}}

@@ -18,7 +18,7 @@ from sqlalchemy import RowMapping
 
 from hub.accounting.documents import Finding, SalesInvoice
 from hub.engine import adopt, parties, points, store
-from hub.engine.context import Context
+from hub.engine.context import Cancelled, Context, LeaseLost
 from hub.engine.models import DeliveryState, ItemStatus
 from hub.engine.resolve import Work, needed_customers, read, resolve, work_of
 from hub.kit.metrics import ITEMS
@@ -70,6 +70,8 @@ class Result:
     receipt: Receipt | None = None
     error: VendorError | None = None
     issued: bool = True
+    end: LeaseLost | Cancelled | None = None
+    """Why the run may not go on at all."""
 
 
 @dataclass
@@ -337,12 +339,12 @@ async def _look_up(ctx: Context, flow: str, works: Sequence[tuple[Work, RowMappi
             _doubt(ctx, work, row["id"], error, verdicts)
             continue
         if receipt is None:
-            ctx.log("delivery.absent", item=work.id, number=work.number)
+            ctx.log("delivery.absent", item=work.id, number=work.shown)
             async with ctx.database.tenant(ctx.organisation_id) as session:
                 await store.unsend(session, [row["id"]])
             absent.append(work)
         else:
-            ctx.log("delivery.found_again", item=work.id, number=work.number, booked_as=receipt.label or receipt.ref)
+            ctx.log("delivery.found_again", item=work.id, number=work.shown, booked_as=receipt.label or receipt.ref)
             _record(ctx, Job(work, Action.write, row["id"]), receipt, verdicts, fingerprint=row["fingerprint"])
     return absent
 
@@ -395,6 +397,10 @@ async def _call_all(ctx: Context, flow: str, window: Sequence[Job]) -> list[Resu
                 return Result(job, issued=False)
             try:
                 ctx.lease.check()
+            except (LeaseLost, Cancelled) as end:
+                stopped = True
+                return Result(job, issued=False, end=end)
+            try:
                 receipt = await _call(ctx, flow, job)
             except (ReauthRequired, ConfigError, TransientError) as error:
                 stopped = True
@@ -442,13 +448,21 @@ async def _call(ctx: Context, flow: str, job: Job) -> Receipt:
     return await writer.write(http, work.payload, work.sure_key)
 
 
-async def _record_all(ctx: Context, flow: str, results: Sequence[Result]) -> VendorError | None:
-    """Commits what is known of a window. Gives the error that stops the run, if any."""
+async def _record_all(ctx: Context, flow: str, results: Sequence[Result]) -> Exception | None:
+    """Commits what is known of a window. Gives what stops the run, if anything.
+
+    Who lost the lease still says what it knows to stand there, but leaves the rest in state `sent`: whoever has the
+    run now may have sent it since, and looks it up otherwise.
+    """
     points.reach(points.BEFORE_RECORD)
     verdicts = Verdicts()
+    ended = next((result.end for result in results if result.end), None)
+    lost = isinstance(ended, LeaseLost)
     stop: VendorError | None = None
     doubts = 0
     for result in results:
+        if lost and result.receipt is None:
+            continue
         work = result.job.work
         match result.error:
             case None if result.receipt is not None:
@@ -467,7 +481,7 @@ async def _record_all(ctx: Context, flow: str, results: Sequence[Result]) -> Ven
                 verdicts.deliveries.append({"id": result.job.delivery_id, "state": DeliveryState.intended})
     await _commit(ctx, verdicts)
     points.reach(points.AFTER_RECORD)
-    return stop
+    return ended or stop
 
 
 def _record(ctx: Context, job: Job, receipt: Receipt, verdicts: Verdicts, *, fingerprint: str | None = None) -> None:
@@ -496,8 +510,8 @@ def _record(ctx: Context, job: Job, receipt: Receipt, verdicts: Verdicts, *, fin
     if not stale:
         ctx.counts[work.flow]["booked" if first else job.action.value] += 1
         ITEMS.labels("booked").inc()
-        key = "item.existed" if receipt.existed else f"item.{job.action.value}"
-        ctx.log(key, item=work.id, number=work.number, booked_as=receipt.label or receipt.ref, flow=work.flow)
+        did = "existed" if receipt.existed and job.action is Action.write else job.action.value
+        ctx.log(f"item.{work.flow}.{did}", item=work.id, number=work.shown, booked_as=receipt.label or receipt.ref)
     invoice = work.flow == "invoices"
     verdicts.items.append(
         {
@@ -557,7 +571,7 @@ def _done(ctx: Context, work: Work, row: RowMapping, verdicts: Verdicts) -> None
         return
     ctx.counts[work.flow]["unchanged"] += 1
     if work.attempts == 0:
-        ctx.log("item.known", item=work.id, number=work.number, booked_as=row["label"] or row["ref"])
+        ctx.log(f"item.{work.flow}.known", item=work.id, number=work.shown, booked_as=row["label"] or row["ref"])
     verdicts.items.append(
         {
             "id": work.id,
@@ -574,7 +588,8 @@ def _done(ctx: Context, work: Work, row: RowMapping, verdicts: Verdicts) -> None
 def _ignore(ctx: Context, work: Work, verdicts: Verdicts) -> None:
     assert work.ignored is not None  # noqa: S101 - the caller looked
     ctx.counts[work.flow]["ignored"] += 1
-    noted = work.ignored.noted and ctx.settings.note_ignored
+    # What was ignored before has its note; it was only asked again whether it still is.
+    noted = work.ignored.noted and ctx.settings.note_ignored and work.attempts == 0
     verdicts.items.append(
         {
             "id": work.id,

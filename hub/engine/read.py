@@ -68,8 +68,8 @@ async def _keep_documents(ctx: Context, flow: str, page: Page) -> None:
     unique = {row["source_id"]: row for row in rows if row}
     async with ctx.database.tenant(ctx.organisation_id) as session:
         counts = await store.upsert_items(session, ctx, flow, list(unique.values()))
-        for name in ("new", "changed", "ignored"):
-            ctx.counts[flow][name] += counts.get(name, 0)
+        for name, count in counts.items():
+            ctx.counts[flow][name] += count
         await store.write_lines(session, ctx)
         points.reach(points.BEFORE_CURSOR)
         if page.cursor is not None:
@@ -98,9 +98,6 @@ def _row(ctx: Context, flow: str, raw: Raw) -> dict[str, Any] | None:
     try:
         found = document_of(ctx, flow, raw)
     except (Malformed, RecordRejected) as error:
-        for finding in error.findings:
-            ctx.log_finding(finding, None)
-        ctx.counts[flow]["finding"] += 1
         return {
             **row,
             "status": ItemStatus.finding,
@@ -150,8 +147,9 @@ async def _keep_customers(ctx: Context, page: Page) -> None:
     rows = [row for place in sorted(places) if (row := parties.card_row(ctx, place, raws[place[0]]))]
     async with ctx.database.tenant(ctx.organisation_id) as session:
         counts = await store.upsert_items(session, ctx, "customers", rows)
-        for name in ("new", "changed", "ignored"):
-            ctx.counts["customers"][name] += counts.get(name, 0)
+        for name, count in counts.items():
+            ctx.counts["customers"][name] += count
+        await store.write_lines(session, ctx)
         points.reach(points.BEFORE_CURSOR)
         if page.cursor is not None:
             await move(session, ctx, "customers", page.cursor)

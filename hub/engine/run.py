@@ -54,7 +54,7 @@ LONGEST_BACKOFF = timedelta(hours=1)
 async def work(engine: "Engine", run: Run, owner: str) -> None:
     """Works on a claimed run for one slice: ends it, or leaves it ready to go on."""
     structlog.contextvars.bind_contextvars(run=str(run.id), combi=str(run.combi_id))
-    lease = Lease(owner, time.monotonic() + LEASE_S)
+    lease = Lease(owner, time.monotonic() + LEASE_S, cancelled=run.cancelled)
     try:
         async with _kept_alive(engine, run, lease):
             await _slice(engine, run, lease)
@@ -170,15 +170,23 @@ async def _reopen(ctx: Context) -> None:
     async with ctx.database.tenant(ctx.organisation_id) as session:
         await session.execute(
             text(
-                """UPDATE item SET status = 'waiting', retry_at = NULL, updated_at = :now
+                """UPDATE item SET status = 'waiting', retry_at = NULL, updated_at = :now,
+                  attempts = CASE WHEN status = 'ignored' THEN greatest(attempts, 1) ELSE attempts END
                 WHERE combi_id = :combi AND (
                   (status = 'finding' AND (tried_version <> :version OR retry_at <= :now OR :failed
                      OR findings @> '[{"key": "customer_not_ready"}]'))
                   OR (status = 'rejected' AND (tried_version <> :version OR :failed))
-                  OR (status = 'ignored' AND tried_version <> :version AND delivery_id IS NULL
-                     AND findings @> '[{"key": "company_ignored"}]'))"""
+                  OR (status = 'ignored' AND delivery_id IS NULL AND (tried_version <> :version
+                     OR findings @> '[{"key": "before_start_date"}]'
+                        AND (cast(:start AS date) IS NULL OR date >= :start))))"""
             ),
-            {"combi": ctx.combi.id, "version": ctx.run.settings_version, "now": ctx.clock.now(), "failed": failed},
+            {
+                "combi": ctx.combi.id,
+                "version": ctx.run.settings_version,
+                "now": ctx.clock.now(),
+                "failed": failed,
+                "start": ctx.combi.start_date,
+            },
         )
     ctx.run.progress = {**ctx.run.progress, "reopened": True}
 
@@ -203,6 +211,7 @@ async def _conclude(engine: "Engine", run: Run, trouble: Exception | None, done:
     now = engine.clock.now()
     match trouble:
         case None if not done:
+            run.progress = {name: value for name, value in run.progress.items() if name != "tries"}
             await _go_on(engine, run, now)
         case None:
             await _finish_well(engine, run, now)
@@ -230,10 +239,11 @@ async def _go_on(engine: "Engine", run: Run, wake_at: datetime) -> None:
             text(
                 """UPDATE run SET lease_owner = NULL, lease_until = NULL, wake_at = :wake,
                   progress = cast(:progress AS jsonb), counts = cast(:counts AS jsonb), reason = cast(:reason AS jsonb)
-                WHERE id = :id AND finished_at IS NULL"""
+                WHERE id = :id AND finished_at IS NULL AND lease_owner = :owner"""
             ),
             {
                 "id": run.id,
+                "owner": run.lease_owner,
                 "wake": wake_at,
                 "progress": json.dumps(run.progress),
                 "counts": json.dumps(run.counts),
@@ -257,9 +267,15 @@ async def _finish_well(engine: "Engine", run: Run, now: datetime) -> None:
                   count(*) FILTER (WHERE run_id = :run AND status IN ('finding', 'rejected', 'changed')
                      OR status IN ('unknown', 'waiting')) AS trouble
                 FROM item WHERE combi_id = :combi AND status IN ('waiting', 'unknown', 'finding', 'rejected', 'changed')
-                """
+                  AND (cast(:first AS date) IS NULL OR date IS NULL OR date >= :first)
+                  AND (cast(:last AS date) IS NULL OR date IS NULL OR date <= :last)"""
             ),
-            {"run": run.id, "combi": run.combi_id},
+            {
+                "run": run.id,
+                "combi": run.combi_id,
+                "first": (run.period or {}).get("from"),
+                "last": (run.period or {}).get("to"),
+            },
         )
         row = found.one()
     if row.next is not None and row.next - now <= LONGEST_WAIT and waits < 8:
@@ -298,7 +314,7 @@ async def _finish(
     attention: bool = False,
     not_before: datetime | None = None,
 ) -> None:
-    """Ends the run, once: an ended run never changes. The combi keeps its schedule, backs off, or asks for a human."""
+    """Ends the run, once and only by who holds it: an ended run never changes. The combi keeps its schedule, backs off, or asks for a human."""
     points.reach(points.BEFORE_FINISH)
     now = engine.clock.now()
     explained = reason.model_dump(mode="json") if reason else None
@@ -308,10 +324,11 @@ async def _finish(
                 """UPDATE run SET finished_at = :now, lease_owner = NULL, lease_until = NULL, outcome = :outcome,
                   reason = cast(:reason AS jsonb), counts = cast(:counts AS jsonb), result = cast(:result AS jsonb),
                   progress = cast(:progress AS jsonb)
-                WHERE id = :id AND finished_at IS NULL RETURNING id"""
+                WHERE id = :id AND finished_at IS NULL AND lease_owner = :owner RETURNING id"""
             ),
             {
                 "id": run.id,
+                "owner": run.lease_owner,
                 "now": now,
                 "outcome": outcome.code,
                 "reason": json.dumps(explained),

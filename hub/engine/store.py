@@ -70,7 +70,8 @@ async def items_of(session: AsyncSession, ctx: Context, flow: str, keys: Iterabl
 async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Rows) -> dict[str, int]:
     """Stores what was read. New and changed content goes (back) to work; what a human skipped stays skipped.
 
-    Gives the number of `new` and `changed` items. A booked item whose content changed is worked on again: delivery
+    Gives the number of `new` and `changed` items, and of those the `ignored` ones and those with a `finding`, which
+    are told in the log once, and not each time an overlapping window shows the record again. A booked item whose content changed is worked on again: delivery
     sees the difference and does what the target allows.
     """
     if not rows:
@@ -79,10 +80,10 @@ async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Row
         text(
             """INSERT INTO item AS i (id, organisation_id, combi_id, flow, source_id, administration, status, number,
                  date, party, amount, currency, raw, fingerprint, findings, target_ref, target_label, tried_version,
-                 attempts, forced, note, attach, created_at, updated_at)
+                 attempts, forced, note, attach, run_id, created_at, updated_at)
             SELECT r.id, :organisation, :combi, :flow, r.source_id, coalesce(r.administration, ''), r.status, r.number,
                  r.date, r.party, r.amount, r.currency, r.raw, r.fingerprint, r.findings, '', '', 0, 0, false,
-                 coalesce(r.note, ''), false, :now, :now
+                 coalesce(r.note, ''), false, :run, :now, :now
             FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, source_id text, administration text,
                  status text, number text, date date, party text, amount numeric, currency text, raw jsonb,
                  fingerprint text, findings jsonb, note text)
@@ -93,22 +94,27 @@ async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Row
                  status = CASE WHEN i.status IN ('skipped', 'unknown', 'reversed') THEN i.status
                                WHEN i.delivery_id IS NOT NULL AND excluded.status = 'ignored' THEN i.status
                                ELSE excluded.status END,
-                 retry_at = NULL, forced = false, updated_at = :now
+                 retry_at = NULL, forced = false, run_id = excluded.run_id, updated_at = :now
             WHERE i.fingerprint <> excluded.fingerprint
-            RETURNING (xmax = 0) AS new, status"""
+            RETURNING (xmax = 0) AS new, status, id, findings"""
         ),
         {
             "organisation": ctx.organisation_id,
             "combi": ctx.combi.id,
             "flow": flow,
+            "run": ctx.run.id,
             "now": ctx.clock.now(),
             "rows": packed(rows),
         },
     )
-    counts = {"new": 0, "changed": 0, "ignored": 0}
-    for new, status in found:
+    counts = {"new": 0, "changed": 0, "ignored": 0, "finding": 0}
+    for new, status, item, findings in found:
         counts["new" if new else "changed"] += 1
-        counts["ignored"] += status == "ignored"
+        if status in ("ignored", "finding"):
+            counts[status] += 1
+        if status == "finding":
+            for finding in findings:
+                ctx.log_finding(Finding.model_validate(finding, strict=False), item)
     return counts
 
 
