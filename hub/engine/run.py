@@ -314,7 +314,10 @@ async def _finish(
     attention: bool = False,
     not_before: datetime | None = None,
 ) -> None:
-    """Ends the run, once and only by who holds it: an ended run never changes. The combi keeps its schedule, backs off, or asks for a human."""
+    """Ends the run, once and only by who holds it: an ended run never changes.
+
+    The combi keeps its schedule, backs off, or asks for a human.
+    """
     points.reach(points.BEFORE_FINISH)
     now = engine.clock.now()
     explained = reason.model_dump(mode="json") if reason else None

@@ -70,9 +70,9 @@ async def items_of(session: AsyncSession, ctx: Context, flow: str, keys: Iterabl
 async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Rows) -> dict[str, int]:
     """Stores what was read. New and changed content goes (back) to work; what a human skipped stays skipped.
 
-    Gives the number of `new` and `changed` items, and of those the `ignored` ones and those with a `finding`, which
-    are told in the log once, and not each time an overlapping window shows the record again. A booked item whose content changed is worked on again: delivery
-    sees the difference and does what the target allows.
+    Gives the number of `new` and `changed` items, and of those the `ignored` ones and those with a `finding`. Those
+    findings are told in the log once, and not each time an overlapping window shows the record again. A booked item
+    whose content changed is worked on again: delivery sees the difference and does what the target allows.
     """
     if not rows:
         return {}
