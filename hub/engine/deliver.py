@@ -80,6 +80,8 @@ class Verdicts:
 
     items: list[dict[str, Any]] = field(default_factory=list)
     deliveries: list[dict[str, Any]] = field(default_factory=list)
+    unsettled: list[UUID] = field(default_factory=list)
+    """Bookings of which the payment must be proven again."""
 
 
 async def deliver(ctx: Context, flow: str) -> bool:
@@ -570,6 +572,9 @@ def _done(ctx: Context, work: Work, row: RowMapping, verdicts: Verdicts) -> None
         _park(ctx, work, ItemStatus.finding, verdicts, row, delivery_id=row["id"])
         return
     ctx.counts[work.flow]["unchanged"] += 1
+    if row["settled_at"] is not None and work.attempts == 0:
+        # An earlier installation saw the payment; whether it was written back too is for this one to make sure of.
+        verdicts.unsettled.append(row["id"])
     if work.attempts == 0:
         ctx.log(f"item.{work.flow}.known", item=work.id, number=work.shown, booked_as=row["label"] or row["ref"])
     verdicts.items.append(
@@ -640,10 +645,12 @@ async def _commit(ctx: Context, verdicts: Verdicts) -> None:
         return
     async with ctx.database.tenant(ctx.organisation_id) as session:
         await store.record(session, ctx, verdicts.deliveries)
+        await store.unsettle(session, verdicts.unsettled)
         await store.park(session, ctx, verdicts.items)
         await store.write_lines(session, ctx)
     verdicts.items.clear()
     verdicts.deliveries.clear()
+    verdicts.unsettled.clear()
 
 
 def _receipt_row(receipt: Receipt) -> dict[str, Any]:

@@ -262,6 +262,12 @@ async def unsend(session: AsyncSession, ids: Sequence[UUID]) -> None:
     )
 
 
+async def unsettle(session: AsyncSession, ids: Sequence[UUID]) -> None:
+    """The payment of these is to be proven again."""
+    if ids:
+        await session.execute(text("UPDATE delivery SET settled_at = NULL WHERE id = ANY(:ids)"), {"ids": list(ids)})
+
+
 async def record(session: AsyncSession, ctx: Context, rows: Rows) -> None:
     """Writes answers; `recorded` never changes.
 
