@@ -238,6 +238,7 @@ class Delivery(Owned, table=True):
             unique=True,
             postgresql_where=text("claim IS NOT NULL AND revision = 1 AND state <> 'gone'"),
         ),
+        Index("delivery_source", "organisation_id", "source_id"),
         Index("delivery_open_item", "organisation_id", "target", "open_item"),
         Index("delivery_ref", "organisation_id", "target", "stream", "ref"),
     )

@@ -18,6 +18,7 @@ async def test_a_payment_seen_by_a_removed_combi_is_written_back_once_by_the_nex
         await session.execute(text("UPDATE delivery SET settled_at = now() WHERE stream = 'invoices'"))
         await session.execute(text("UPDATE combi SET deleted_at = now(), status = 'paused'"))
 
+    world.clock.advance(60)
     second = await world.combi()
     await world.run(second)
     await world.run(second)
