@@ -143,3 +143,13 @@ async def test_many_documents_are_retried_at_once_by_status_finding_or_id(stage:
     assert by_id == {"retried": 1, "refused": 1, "more": False}
     assert (await ours.api.post(place, json={})).status_code == 422
     assert [(await stage.get(Item, one.id)).status for one in (a, b, c)] == ["waiting", "waiting", "booked"]
+
+
+async def test_retrying_an_unknown_outcome_looks_it_up_and_never_simply_sends(stage: Stage, ours: Tenant) -> None:
+    combi = await stage.combi(ours)
+    item = stage.item(combi, "F1", status=ItemStatus.unknown)
+    await stage.put(item)
+
+    answer = await ours.api.post(f"/v1/items/{item.id}/retry")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "unknown")
