@@ -67,8 +67,12 @@ def serve(host: str = "127.0.0.1", port: Port = 8000, worker: bool = False) -> N
     """Serve the API and the screens; `--worker` also works in this process."""
 
     async def go(hub: Hub, redis_url: str) -> None:
+        site = create_app(hub)
+        if hub.config.sandbox:
+            # A partner's playground: the packages' sandboxes live beside the API, where the connectors look for them.
+            site.router.routes.extend(playground.mounts(playground.load(), "/sandbox"))
         server = uvicorn.Server(
-            uvicorn.Config(create_app(hub), host=host, port=port, log_config=None, proxy_headers=True, access_log=False)
+            uvicorn.Config(site, host=host, port=port, log_config=None, proxy_headers=True, access_log=False)
         )
         helper = asyncio.create_task(work(hub, redis_url)) if worker else None
         await server.serve()
