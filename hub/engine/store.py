@@ -171,26 +171,22 @@ async def elsewhere(session: AsyncSession, keys: Sequence[Key]) -> dict[str, str
         return {}
     found = await session.execute(
         text(
-            """SELECT d.source_id, d.target FROM delivery d
-            JOIN jsonb_to_recordset(cast(:keys AS jsonb)) AS k(key text, source text, stream text, id text, kind text)
-              ON d.source = k.source AND d.stream = k.stream AND d.source_id = k.id AND d.key <> k.key
-                 AND split_part(d.target, ':', 1) = k.kind
-            WHERE d.state IN ('sent', 'recorded')"""
+            """SELECT key, source, stream, source_id, target FROM delivery
+            WHERE source_id = ANY(:ids) AND state IN ('sent', 'recorded')"""
         ),
-        {
-            "keys": packed(
-                {
-                    "key": key.text,
-                    "source": key.source,
-                    "stream": key.stream,
-                    "id": key.source_id,
-                    "kind": key.target.split(":", 1)[0],
-                }
-                for key in keys
-            )
-        },
+        {"ids": [key.source_id for key in keys]},
     )
-    return {row.source_id: row.target for row in found}
+    own = {(key.source, key.stream, key.source_id): (key.text, _package(key.target)) for key in keys}
+    standing: dict[str, str] = {}
+    for row in found:
+        key_text, package = own.get((row.source, row.stream, row.source_id), (row.key, ""))
+        if row.key != key_text and _package(row.target) == package:
+            standing[row.source_id] = row.target
+    return standing
+
+
+def _package(target: str) -> str:
+    return target.partition(":")[0]
 
 
 async def intend(session: AsyncSession, ctx: Context, rows: Rows) -> set[str]:
