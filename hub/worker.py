@@ -6,9 +6,12 @@ from collections.abc import Awaitable, Callable
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from hub.combis.tasks import remove_rest
+from hub.connections import installing
 from hub.engine.hub import Hub
 from hub.engine.queue import answer_bell
 from hub.notifications import tasks
+from hub.organisations import service as organisations
 
 _log = structlog.get_logger(__name__)
 
@@ -25,6 +28,9 @@ async def work(hub: Hub, redis_url: str, *, sweep_s: float = SWEEP_S, jobs: int 
         group.create_task(_every(3600, hub.engine.maintain))
         group.create_task(_every(5, lambda: tasks.deliver_due(hub)))
         group.create_task(_every(60, lambda: tasks.digest(hub)))
+        group.create_task(_every(60, lambda: remove_rest(hub)))
+        group.create_task(_every(3600, lambda: organisations.sweep(hub.database, hub.clock)))
+        group.create_task(_every(3600, lambda: installing.sweep(hub)))
 
 
 async def _sweep(hub: Hub, seconds: float, jobs: int) -> None:

@@ -254,14 +254,12 @@ async def _intend(
         )
     async with ctx.database.tenant(ctx.organisation_id) as session:
         written = await store.intend(session, ctx, list(rows.values()))
-        known = await store.deliveries(session, rows)
+        held = await store.deliveries(session, rows.keys() - written.keys())
     points.reach(points.AFTER_INTENT)
-    stored = {key: row for key, row in known.items() if key in written}
-    held = set(known) - written
     jobs: list[Job] = []
     for work in works:
-        row = stored.get(work.sure_key.text)
-        if row is None:
+        delivery_id = written.get(work.sure_key.text)
+        if delivery_id is None:
             # Either the number is another document's, or another run has this document in hand.
             if work.sure_key.text in held:
                 _hold_back(ctx, work, verdicts)
@@ -271,7 +269,7 @@ async def _intend(
             continue
         revision, ref, before = revisions.get(work.id, (1, "", ""))
         action = Action.update if revision > 1 else Action.adopt if work.existing else Action.write
-        jobs.append(Job(work, action, row["id"], ref, before))
+        jobs.append(Job(work, action, delivery_id, ref, before))
     return jobs
 
 

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +39,8 @@ SWEEP = 500
 """How many due combis one sweep claims."""
 KEPT_MONTHS = 13
 """How long log lines are kept."""
+RAW_DAYS = 180
+"""How long the source's own words of a document at rest are kept; its booking stays."""
 
 OnFinish = Callable[[UUID, UUID, UUID, Outcome], Awaitable[None]]
 """(organisation, combi, run, outcome) of a run that ended."""
@@ -159,7 +161,7 @@ class Engine:
                 await asyncio.sleep(0.2)
 
     async def maintain(self) -> None:
-        """Makes next month's log partition and drops those that are too old."""
+        """Makes next month's log partition, drops those that are too old, and forgets raw records at rest."""
         first = self.clock.today().replace(day=1)
         async with self.database.system() as session:
             for start in (first, _months_on(first, 1)):
@@ -171,6 +173,13 @@ class Engine:
             for (name,) in names:
                 if name.startswith("log_2") and name < oldest:
                     await session.execute(text(f"DROP TABLE {name}"))
+            await session.execute(
+                text(
+                    """UPDATE item SET raw = NULL WHERE id IN (SELECT id FROM item WHERE raw IS NOT NULL
+                      AND status IN ('booked', 'ignored', 'reversed') AND updated_at < :before LIMIT 10000)"""
+                ),
+                {"before": self.clock.now() - timedelta(days=RAW_DAYS)},
+            )
 
     # Asking
 

@@ -56,11 +56,11 @@ def next_slot(schedule: Schedule, combi: UUID, after: datetime) -> datetime | No
 
 def missed(schedule: Schedule, combi: UUID, planned: datetime, now: datetime) -> tuple[int, datetime | None]:
     """How many slots after `planned` have passed by `now`, and the first one that lies ahead."""
-    if interval := INTERVALS.get(schedule):
-        count = int((now - planned) // interval) if now > planned else 0
-        return count, planned + (count + 1) * interval
     count = 0
     slot = next_slot(schedule, combi, planned)
+    if (interval := INTERVALS.get(schedule)) and slot is not None and slot <= now:
+        count = int((now - slot) // interval) + 1
+        return count, slot + count * interval
     while slot is not None and slot <= now:
         count += 1
         slot = next_slot(schedule, combi, slot)

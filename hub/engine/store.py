@@ -154,15 +154,30 @@ def found_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
 
 async def deliveries(session: AsyncSession, keys: Iterable[str]) -> dict[str, RowMapping]:
-    """The newest delivery of each key."""
+    """The newest delivery of each key; its payload only while its fate is unknown."""
+    if not (wanted := list(keys)):
+        return {}
     found = await session.execute(
         text(
-            """SELECT DISTINCT ON (key) * FROM delivery WHERE key = ANY(:keys)
+            """SELECT DISTINCT ON (key) id, key, version, revision, state, fingerprint, run_id, check_at, settled_at, ref,
+                 label, receipt, CASE WHEN state = 'sent' THEN payload END AS payload
+            FROM delivery WHERE key = ANY(:keys) ORDER BY key, version DESC, revision DESC"""
+        ),
+        {"keys": wanted},
+    )
+    return {row["key"]: row for row in found.mappings()}
+
+
+async def references(session: AsyncSession, keys: Iterable[str]) -> dict[str, str]:
+    """What the target calls each of these, as far as it stands there."""
+    found = await session.execute(
+        text(
+            """SELECT DISTINCT ON (key) key, ref, state, revision FROM delivery WHERE key = ANY(:keys)
             ORDER BY key, version DESC, revision DESC"""
         ),
         {"keys": list(keys)},
     )
-    return {row["key"]: row for row in found.mappings()}
+    return {row.key: row.ref for row in found if row.ref and (row.state == "recorded" or row.revision > 1)}
 
 
 async def elsewhere(session: AsyncSession, keys: Sequence[Key]) -> dict[str, str]:
@@ -189,8 +204,8 @@ def _package(target: str) -> str:
     return target.partition(":")[0]
 
 
-async def intend(session: AsyncSession, ctx: Context, rows: Rows) -> set[str]:
-    """Writes intents; an intent that already stands unsent is replaced. Gives the keys that were written.
+async def intend(session: AsyncSession, ctx: Context, rows: Rows) -> dict[str, UUID]:
+    """Writes intents; an intent that already stands unsent is replaced. Gives the written ones' ids by key.
 
     A key that is missing from the answer lost to another document with the same claim, or to another run.
     """
@@ -213,7 +228,7 @@ async def intend(session: AsyncSession, ctx: Context, rows: Rows) -> set[str]:
                  state = 'intended', settings_version = excluded.settings_version, run_id = excluded.run_id,
                  adopted = excluded.adopted, ref = excluded.ref, intended_at = excluded.intended_at
             WHERE d.state IN ('intended', 'refused')
-            RETURNING key"""
+            RETURNING d.key, d.id"""
         ),
         {
             "organisation": ctx.organisation_id,
@@ -223,7 +238,7 @@ async def intend(session: AsyncSession, ctx: Context, rows: Rows) -> set[str]:
             "now": ctx.clock.now(),
         },
     )
-    return {row.key for row in found}
+    return {row.key: row.id for row in found}
 
 
 async def runs_in_hand(session: AsyncSession, ctx: Context, runs: Iterable[UUID | None]) -> set[UUID]:
