@@ -131,7 +131,9 @@ async def check_connection(connection_id: PathId, request: Request, caller: Read
             await clients.died(caller.organisation_id, connection_id, error.finding())
     after = await _found(clients, caller, connection_id)
     findings = [sentences.finding(failure.finding(), caller.language)] if failure else []
-    return ConnectionCheck(ok=failure is None, status=ConnectionStatus(after.status).value, identity=_identity(after), findings=findings)
+    return ConnectionCheck(
+        ok=failure is None, status=ConnectionStatus(after.status).value, identity=_identity(after), findings=findings
+    )
 
 
 @router.post("/{connection_id}/reauthorize", operation_id="reauthorize_connection")

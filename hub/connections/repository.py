@@ -61,7 +61,12 @@ async def page(session: AsyncSession, after: UUID | None, limit: int) -> Sequenc
 async def of_tenant(
     session: AsyncSession, organisation_id: UUID, connector: str, tenant: str, but: UUID
 ) -> Connection | None:
-    """Another connection of this organisation with the same company of the same package."""
+    """Another connection of this organisation with the same company of the same package.
+
+    Who asks next about the same company waits until this transaction ends: two consents at once become one connection.
+    """
+    company = f"{organisation_id}/{connector}/{tenant}"
+    await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:company, 0))"), {"company": company})
     found = await session.exec(
         select(Connection).where(
             Connection.organisation_id == organisation_id,

@@ -46,7 +46,7 @@ async def ask(
         # Only the HTTP library raises here, and its errors are known to one module alone.
         raise TransientError("token_unreachable", package=manifest.title, words=type(error).__name__) from error
     answer = _object(response.content)
-    if response.status_code != 200 or answer is None or _word(answer.get("error")):
+    if not 200 <= response.status_code < 300 or answer is None or _word(answer.get("error")):
         raise _refusal(manifest, response.status_code, answer)
     return _tokens(manifest, oauth, answer)
 

@@ -25,6 +25,8 @@ from hub.organisations.models import ApiKey, AuditEntry, LoginLink, Membership, 
 
 register(Path(__file__).parent / "strings")
 
+OPERATOR_PER_MINUTE = 10 * DEFAULT_PER_MINUTE
+"""What a key that the operator makes may do: scripts and checks run with it."""
 LINK_LIFE = timedelta(minutes=15)
 LINKS_PER_ADDRESS = 5
 """In one `LINK_LIFE`."""
@@ -144,7 +146,7 @@ async def create_api_key(
     scopes: Sequence[str] = SCOPES,
     *,
     name: str = "command line",
-    per_minute: int = DEFAULT_PER_MINUTE,
+    per_minute: int = OPERATOR_PER_MINUTE,
 ) -> str:
     """A key for a user's organisation; user and organisation are made when absent. Gives the key's text.
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi import Path as PathParameter
+from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from hub.connections import connecting, installing, oauth, repository, service
@@ -80,8 +81,11 @@ async def ask_login(request: Request) -> Response:
         secret = browsers.binding(hub, request) or ""
         begun = await installing.standing(hub, browsers.hashed(secret), pair[2], pair[3])
         installation_id = begun.id if begun is not None else None
+    response = html.message(request, 200, "web.login_mailed")
     if email is not None:
-        await organisations.ask_login(
+        # After the answer, so that its time tells nothing about who has an account.
+        response.background = BackgroundTask(
+            organisations.ask_login,
             hub.database,
             hub.clock,
             hub.mailer,
@@ -92,7 +96,7 @@ async def ask_login(request: Request) -> Response:
             next_page=form.get("next", "/"),
             installation_id=installation_id,
         )
-    return html.message(request, 200, "web.login_mailed")
+    return response
 
 
 @router.get("/login/{token}")

@@ -1,5 +1,6 @@
 """Trips to a consent page and back."""
 
+import asyncio
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -248,3 +249,11 @@ async def test_without_a_client_of_ours_the_variable_is_named(house: House) -> N
     assert answer.status_code == 503
     assert answer.json()["code"] == "oauth_client_missing"
     assert "HUB_OAUTH__VEND__CLIENT_ID" in answer.text
+
+
+async def test_two_consents_of_one_company_at_once_become_one_grant(house: House) -> None:
+    connections = await asyncio.gather(*(house.connected() for _ in range(4)))
+    async with house.api() as api:
+        assert len((await api.get("/v1/connections")).json()["data"]) == 1
+    for connection in connections:
+        assert (await house.connection(connection))["status"] == "active"
