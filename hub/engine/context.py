@@ -25,6 +25,9 @@ MASTER_AGE = timedelta(hours=1)
 MASTER_DOUBT = timedelta(seconds=60)
 """How old it may be when a document does not fit it."""
 
+MARGIN_S = 26.0
+"""How long before its end a lease allows no more calls: longer than one call to a package can take."""
+
 
 class LeaseLost(Exception):
     """Another worker has this run, or may soon: not one more call."""
@@ -42,12 +45,10 @@ class Lease:
     valid_until: float = float("inf")
     lost: bool = False
     cancelled: bool = False
-    margin_s: float = 26
-    """Longer than one call to a package can take: a call begun in time ends before the lease does."""
 
     def check(self) -> None:
         """Returns when a call may still be begun. Raises LeaseLost or Cancelled."""
-        if self.lost or time.monotonic() > self.valid_until - self.margin_s:
+        if self.lost or time.monotonic() > self.valid_until - MARGIN_S:
             raise LeaseLost(self.owner)
         if self.cancelled:
             raise Cancelled(self.owner)

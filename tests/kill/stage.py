@@ -1,0 +1,397 @@
+"""A hub of real processes: sandboxes on a real port, rows in a database of their own, workers that can be killed."""
+
+import asyncio
+import base64
+import itertools
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import uvicorn
+from sqlalchemy import text
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from connectors.minox.sandbox import SANDBOX as MINOX
+from connectors.simplicate.sandbox import SANDBOX as SIMPLICATE
+from hub import sandbox as runner
+from hub.assembly import hub as assembled
+from hub.config import Config
+from hub.engine.hub import Hub
+from hub.engine.models import Combi, CombiStatus
+from hub.engine.schedule import Schedule
+from hub.kit.clock import SystemClock
+from hub.kit.embedded import Services, postgres_url
+from hub.kit.ids import new_id
+from hub.migrations import migrate
+from hub.organisations.models import Organisation
+from tests.engine.world import ADMINISTRATION, PROFILE, TENANT, QuietBell, connect
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = "kill_template"
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Worker:
+    """A worker process."""
+
+    process: asyncio.subprocess.Process
+    output: Path
+    started: float
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    def signal(self, number: int) -> None:
+        """Sends a signal; one that is dead already stays dead."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+
+    async def ended(self, patience_s: float = 30) -> int:
+        """The exit code; below zero: the signal that killed it."""
+        async with asyncio.timeout(patience_s):
+            return await self.process.wait()
+
+    async def kill(self) -> None:
+        """SIGKILL, and the body is buried."""
+        self.signal(signal.SIGKILL)
+        await self.process.wait()
+
+    def said(self) -> str:
+        """What it wrote."""
+        return self.output.read_text(errors="replace")
+
+
+@dataclass
+class Gate:
+    """Holds the first matching call of a package until it is opened."""
+
+    method: str
+    path: str
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class _Gated:
+    """Middleware that plays the gates."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.gates: list[Gate] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gate = next(
+            (
+                one
+                for one in self.gates
+                if scope["type"] == "http" and scope["method"] == one.method and one.path in scope["path"]
+            ),
+            None,
+        )
+        if gate is not None and not gate.reached.is_set():
+            gate.reached.set()
+            await gate.opened.wait()
+        await self.app(scope, receive, send)
+
+
+@dataclass
+class Stage:
+    """One organisation on a database of its own, connected to sandboxes of its own."""
+
+    hub: Hub
+    simplicate: Any
+    minox: Any
+    organisation: UUID
+    source: UUID
+    target: UUID
+    port: int
+    environment: dict[str, str]
+    folder: Path
+    gated: _Gated
+    workers: list[Worker] = field(default_factory=list)
+    moments: dict[str, float] = field(default_factory=dict)
+    """Monotonic moments that a test notes, for its timings."""
+
+    # Processes
+
+    async def worker(self, **environment: str) -> Worker:
+        """Starts a worker; it is not waited for."""
+        output = self.folder / f"worker{len(self.workers)}.log"
+        with output.open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.kill.hasty", "worker",
+                cwd=ROOT, env={**self.environment, **environment}, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        made = Worker(process, output, time.monotonic())
+        self.workers.append(made)
+        return made
+
+    def gate(self, method: str, path: str) -> Gate:
+        """Holds the next call with this method whose path contains `path`."""
+        gate = Gate(method, path)
+        self.gated.gates.append(gate)
+        return gate
+
+    # Rows
+
+    async def combi(
+        self,
+        *,
+        profile: str = PROFILE,
+        administration: str = ADMINISTRATION,
+        schedule: Schedule = Schedule.every_15_minutes,
+        slot: datetime | None = None,
+        due: bool = True,
+        **settings: Any,
+    ) -> UUID:
+        """An active combi; its slot is due now unless said otherwise."""
+        now = self.hub.clock.now()
+        combi = Combi(
+            id=new_id(self.hub.clock),
+            organisation_id=self.organisation,
+            recipe="simplicate-minox",
+            source_connection_id=self.source,
+            target_connection_id=self.target,
+            settings={
+                "administrations": {profile: administration},
+                "journal": "VERK",
+                "note_failure": False,
+                **settings,
+            },
+            schedule=schedule,
+            status=CombiStatus.active,
+            slot=(slot or now) if due else None,
+            created_at=now,
+            updated_at=now,
+        )
+        async with self.hub.database.tenant(self.organisation) as session:
+            session.add(combi)
+        return combi.id
+
+    async def due(self, *combis: UUID) -> None:
+        """Makes these combis due at this moment."""
+        await self.change("UPDATE combi SET slot = :now WHERE id = ANY(:ids)", now=self.hub.clock.now(), ids=combis)
+
+    async def rows(self, query: str, **values: Any) -> list[Any]:
+        """Rows of any table."""
+        async with self.hub.database.system() as session:
+            return list((await session.execute(text(query), values)).mappings())
+
+    async def change(self, statement: str, **values: Any) -> None:
+        """Changes rows behind the hub's back."""
+        async with self.hub.database.system() as session:
+            values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+            await session.execute(text(statement), values)
+
+    async def runs(self) -> list[Any]:
+        """All runs, oldest first."""
+        return await self.rows("SELECT * FROM run ORDER BY id")
+
+    async def rest(self, *, runs: int = 1, patience_s: float = 60) -> None:
+        """Waits until so many runs have ended and nothing is under way."""
+        ended = "SELECT count(*) AS n FROM run WHERE finished_at IS NOT NULL"
+        busy = "SELECT count(*) AS n FROM run WHERE finished_at IS NULL"
+
+        async def over() -> bool:
+            return (await self.rows(ended))[0].n >= runs and (await self.rows(busy))[0].n == 0
+
+        await self.until(over, patience_s)
+
+    async def until(self, holds: Callable[[], Any], patience_s: float = 30) -> None:
+        """Waits for a condition, plain or awaitable. Raises TimeoutError with what the workers said."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            found = holds()
+            if await found if asyncio.iscoroutine(found) else found:
+                return
+            if time.monotonic() > deadline:
+                rows = await self.rows("SELECT flow, status, count(*) AS n FROM item GROUP BY 1, 2")
+                last = [(row.outcome, row.reason, row.progress) for row in (await self.runs())[-2:]]
+                said = "\n".join(worker.said()[-1500:] for worker in self.workers[-2:])
+                raise TimeoutError(f"items {[dict(row) for row in rows]}, runs {last}\n{said}")
+            await asyncio.sleep(0.03)
+
+    # Books
+
+    def fill(self, invoices: int, customers: int, *, first: int = 1, **fields: Any) -> None:
+        """Sent invoices of 1210.00, numbered from `first`, shared out over so many new customers."""
+        owners = [
+            self.simplicate.add_organization(f"Klant {first}-{at} B.V.", email=f"k{first}-{at}@klanten.example")
+            for at in range(customers)
+        ]
+        for at in range(invoices):
+            self.simplicate.add_invoice(f"F2026-{first + at:04d}", organization=owners[at % customers], **fields)
+
+    def pay(self, *numbers: int, share: Decimal | None = None, administration: str = ADMINISTRATION) -> None:
+        """The customers of these invoices pay, in full or an amount."""
+        for item in self.minox.receivables(administration):
+            if item["invoice_number"] in numbers:
+                self.minox.pay(item["account_id"], item["invoice_number"], share, administration=administration)
+
+    def writes(self) -> int:
+        """Calls that may have changed a book, so far."""
+        calls = self.minox.calls + self.simplicate.calls
+        return sum(n for call, n in calls.items() if call.split()[0] in ("PUT", "PATCH", "POST", "DELETE"))
+
+    def paid(self) -> dict[str, list[Decimal]]:
+        """Invoice number -> amounts of its payments in Simplicate."""
+        found: dict[str, list[Decimal]] = {}
+        for payment in self.simplicate.books["payments"].values():
+            number = self.simplicate.books["invoices"][payment["invoice_id"]]["invoice_number"]
+            found.setdefault(number, []).append(Decimal(payment["amount"]))
+        return found
+
+    def booked(self, administration: str = ADMINISTRATION) -> list[tuple[int, Decimal]]:
+        """(invoice number, signed total) of every booking in Minox, by number: one that stands twice is there twice."""
+        return sorted(
+            (line["invoice_number"], Decimal(line["debit"]) - Decimal(line["credit"]))
+            for lines in self.minox.batches(administration).values()
+            for line in lines
+            if line["account"]["type"] == "customer"
+        )
+
+    def debtors(self, administration: str = ADMINISTRATION) -> Counter[str]:
+        """How often each customer stands in Minox, by name."""
+        return Counter(one["addresses"][0]["name"] for one in self.minox.customers_of(administration))
+
+    async def assert_books(
+        self, invoices: int, customers: int, *, paid: Counter[str] | None = None, administration: str = ADMINISTRATION
+    ) -> None:
+        """Every invoice once and to the cent, every customer once, every payment once, and nothing left undone."""
+        wanted = [
+            (int(one["invoice_number"][1:].replace("-", "")), Decimal(one["total_including_vat"]))
+            for one in self.simplicate.books["invoices"].values()
+        ]
+        assert len(wanted) == invoices
+        assert self.booked(administration) == sorted(wanted)
+        assert len(self.debtors(administration)) == customers
+        assert set(self.debtors(administration).values()) == {1}, self.debtors(administration)
+        assert Counter({number: len(amounts) for number, amounts in self.paid().items()}) == (paid or Counter())
+        assert {amount for amounts in self.paid().values() for amount in amounts} <= {Decimal("1210.00")}
+        await self.assert_nothing_left()
+
+    async def assert_nothing_left(self) -> None:
+        """No item waits or is in doubt, no delivery hangs, no run goes on."""
+        left = await self.rows("SELECT flow, number, status, findings FROM item WHERE status <> 'booked'")
+        assert [dict(row) for row in left] == []
+        hanging = await self.rows("SELECT key, state FROM delivery WHERE state <> 'recorded'")
+        assert [dict(row) for row in hanging] == []
+        assert [row for row in await self.runs() if row.finished_at is None] == []
+
+
+@asynccontextmanager
+async def a_stage(services: Services, folder: Path) -> AsyncIterator[Stage]:
+    """A stage; its workers are dead when it is taken down."""
+    number = next(_numbers)
+    await _new_database(services, f"kill_{number}")
+    simplicate, minox = SIMPLICATE(), MINOX()
+    gated = _Gated(runner.create_app({"simplicate": simplicate, "minox": minox}))
+    async with _served(gated) as port:
+        endpoints = {
+            "simplicate": {"API": f"http://127.0.0.1:{port}/simplicate/{{domain}}/api/v2"},
+            "minox": {"API": f"http://127.0.0.1:{port}/minox/api/1"},
+        }
+        key = bytes(range(32))
+        own = Services(
+            postgres_url(services.data_dir, f"kill_{number}"),
+            f"{services.redis_url}?db={number % 16}",
+            services.data_dir,
+        )
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("HUB_")},
+            "HUB_DATABASE_URL": own.database_url,
+            "HUB_REDIS_URL": own.redis_url,
+            "HUB_SECRET_KEYS": "test:" + base64.b64encode(key).decode(),
+            "HUB_DATA_DIR": str(folder),
+            **{
+                f"HUB_ENDPOINTS__{name.upper()}__{kind}": url
+                for name, places in endpoints.items()
+                for kind, url in places.items()
+            },
+        }
+        with _environment(environment):
+            config = Config()
+        async with assembled(config, own, clock=SystemClock(), bell=QuietBell()) as hub:
+            stage = await _set(hub, simplicate, minox, port, environment, folder, gated)
+            try:
+                yield stage
+            finally:
+                for worker in stage.workers:
+                    worker.signal(signal.SIGCONT)
+                    await worker.kill()
+
+
+async def _set(
+    hub: Hub, simplicate: Any, minox: Any, port: int, environment: dict[str, str], folder: Path, gated: _Gated
+) -> Stage:
+    key, secret = simplicate.add_key("anna@waterlinie.example")
+    minox.add_administration(3, "Waterlelie Advies B.V.")
+    minox.add_administration(4, "Waterlelie Uitgeverij B.V.")
+    access, refresh = minox.grant(TENANT)
+    organisation = new_id(hub.clock)
+    async with hub.database.system() as session:
+        session.add(Organisation(id=organisation, name="Waterlinie", created_at=hub.clock.now()))
+    keys = {"authentication_key": key, "authentication_secret": secret}
+    source = await connect(hub, organisation, "simplicate", "key", "waterlinie", keys, domain="waterlinie")
+    tokens = {"access_token": access, "refresh_token": refresh}
+    target = await connect(hub, organisation, "minox", "oauth", TENANT, tokens)
+    return Stage(hub, simplicate, minox, organisation, source, target, port, environment, folder, gated)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@asynccontextmanager
+async def _served(app: ASGIApp) -> AsyncIterator[int]:
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", access_log=False, lifespan="off")
+    )
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    server.capture_signals = _no_signals  # type: ignore[method-assign]
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = server.force_exit = True
+        await task
+
+
+@contextmanager
+def _no_signals() -> Iterator[None]:
+    yield
+
+
+async def _new_database(services: Services, name: str) -> None:
+    """A database with the newest tables, copied from one that was migrated once."""
+    async with await psycopg.AsyncConnection.connect(
+        postgres_url(services.data_dir, "postgres"), autocommit=True
+    ) as connection:
+        found = await connection.execute("select from pg_database where datname = %s", [TEMPLATE])
+        if await found.fetchone() is None:
+            await connection.execute(f"create database {TEMPLATE}".encode())
+            await migrate(postgres_url(services.data_dir, TEMPLATE))
+        await connection.execute(f"create database {name} template {TEMPLATE}".encode())
