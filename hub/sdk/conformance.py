@@ -220,8 +220,10 @@ def _settings(subject: _Subject) -> Iterable[str]:
     if not issubclass(kind, Settings):
         yield "settings are not a hub.sdk.settings.Settings"
     fields = kind.model_fields
-    yield from (f"setting {name} has no default" for name, info in fields.items() if info.is_required())
-    kind()
+    needed = [name for name, info in fields.items() if info.is_required()]
+    yield from (f"setting {name} has no default" for name in needed)
+    if not needed:
+        kind()
     if clash := sorted(set(fields) & ENGINE_SETTINGS):
         yield f"the engine has settings of this name: {', '.join(clash)}"
     for other in sorted(subject.folder.parent.glob("*/manifest.yaml")):
