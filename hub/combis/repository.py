@@ -17,8 +17,10 @@ MOST = 100
 
 _ROW = f"""SELECT c.id, c.recipe, c.name, c.status, c.reason, c.schedule, c.start_date, c.version, c.created_at,
     c.updated_at, CASE WHEN c.status = 'active' THEN greatest(c.slot, c.not_before) END AS next_run_at,
-    c.source_connection_id, s.connector AS source_connector, s.status AS source_status, s.identity AS source_identity,
-    c.target_connection_id, t.connector AS target_connector, t.status AS target_status, t.identity AS target_identity,
+    c.source_connection_id, s.connector AS source_connector, s.status AS source_status,
+    coalesce(nullif(s.identity->>'name', ''), s.identity->>'email', '') AS source_name,
+    c.target_connection_id, t.connector AS target_connector, t.status AS target_status,
+    coalesce(nullif(t.identity->>'name', ''), t.identity->>'email', '') AS target_name,
     r.id AS run_id, r.outcome AS run_outcome, r.reason AS run_reason, r.finished_at AS run_finished_at,
     {
     ", ".join(

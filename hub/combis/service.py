@@ -332,14 +332,13 @@ def row_facts(row: RowMapping, language: str) -> dict[str, Any]:
 
 
 def _side(row: RowMapping, side: str) -> dict[str, Any]:
-    identity = row[f"{side}_identity"] or {}
     connector = row[f"{side}_connector"]
     return {
         "connection_id": row[f"{side}_connection_id"],
         "connector": connector,
         "title": catalogue.title(connector),
         "status": row[f"{side}_status"],
-        "name": str(identity.get("name") or identity.get("email") or ""),
+        "name": row[f"{side}_name"],
     }
 
 

@@ -229,3 +229,43 @@ async def test_an_install_link_leads_to_the_installation_of_a_pair(ours: Tenant)
     assert body["url"].endswith("email=a%2Bb%40waterlinie.nl")
     assert [one["id"] for one in (await ours.api.get("/v1/install-links")).json()["data"]] == [body["id"]]
     assert (await ours.api.delete(f"/v1/install-links/{body['id']}")).status_code == 204
+
+
+@pytest.mark.usefixtures("private")
+async def test_trouble_is_told_by_its_own_event(stage: Stage, ours: Tenant) -> None:
+    await listening(ours, events=["combi.attention", "connection.needs_reauth", "item.unknown"])
+    await tasks.collect(stage.hub)
+    stage.clock.advance(10)
+    now = stage.clock.now()
+    reason = {"key": "access_refused", "values": {}}
+    dead = await stage.connection(
+        ours.id, "minox", tenant="minox-9", status="needs_reauth", reason=reason, updated_at=now
+    )
+    combi = await stage.combi(ours, status="attention", reason=reason)
+    lost = stage.item(combi, "F1", status=ItemStatus.unknown)
+    await stage.put(stage.run(combi, finished_at=now, outcome=4010), lost)
+
+    await tasks.collect(stage.hub)
+
+    found = {row.type: row.payload["data"] for row in await told(stage)}
+    assert len(found) == 3
+    assert found["combi.attention"] == {"combi_id": str(combi.id), "reason": "access_refused"}
+    assert found["connection.needs_reauth"] == {"connection_id": str(dead), "reason": "access_refused"}
+    assert (found["item.unknown"]["item_id"], found["item.unknown"]["number"]) == (str(lost.id), "F1")
+
+
+@pytest.mark.usefixtures("private")
+async def test_a_delivery_can_be_sent_again_under_the_same_id(stage: Stage, ours: Tenant) -> None:
+    made = await listening(ours)
+    combi = await stage.combi(ours)
+    await tasks.collect(stage.hub)
+    await stage.put(stage.run(combi, finished_at=stage.clock.now(), outcome=2000))
+    receiver = Receiver(200)
+    await tasks.deliver_due(stage.hub, receiver.transport())
+    (row,) = await told(stage)
+
+    answer = await ours.api.post(f"/v1/webhook-endpoints/{made['id']}/deliveries/{row.id}/resend")
+    await tasks.deliver_due(stage.hub, receiver.transport())
+
+    assert answer.status_code == 202
+    assert [request.headers["webhook-id"] for request in receiver.told] == [str(row.id)] * 2
