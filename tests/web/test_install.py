@@ -1,6 +1,7 @@
 """Installations from a deep link, through the packages' own consent pages."""
 
 import re
+from datetime import timedelta
 from html import unescape
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,6 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 from sqlalchemy import text
 
+from hub.connections import installing
+from hub.organisations import service as organisations
 from tests.connections.house import House, csrf_of, follow
 
 PATH = "/install/simplicate/minox"
@@ -150,3 +153,19 @@ async def test_a_pair_that_cannot_be_is_a_page(house: House) -> None:
     async with house.browser() as browser:
         assert (await browser.get("/install/minox/simplicate")).status_code == 404
         assert (await browser.get("/install/nobody/minox")).status_code == 404
+
+
+async def test_an_installation_that_nobody_claims_is_forgotten_with_its_secrets(house: House) -> None:
+    await house.another_key(EMAIL)
+    async with house.browser() as browser:
+        await source(browser)
+    assert await rows(house, "SELECT 1 FROM connection WHERE secrets IS NOT NULL")
+    await installing.sweep(house.hub)
+    assert await rows(house, "SELECT 1 FROM connection")
+    house.clock.advance(timedelta(days=3))
+    await installing.sweep(house.hub)
+    await organisations.sweep(house.hub.database, house.clock)
+    for table in ("connection", "installation", "oauthattempt", "loginlink"):
+        assert not await rows(house, f"SELECT 1 FROM {table}"), table
+    assert not await rows(house, "SELECT 1 FROM organisation WHERE provisional")
+    assert len(await rows(house, "SELECT 1 FROM organisation")) == 2
