@@ -34,9 +34,17 @@ from hub.worker import work
 EMAIL = "demo@combihub.example"
 LANGUAGE = "nl"
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "simplicate-minox": {"journal": "VERK", "note_success": False},
+    "simplicate-minox": {
+        "journal": "VERK",
+        "administrations": {
+            "myorganizationprofile:91c0de77aa10b2c4": "41207/3",
+            "myorganizationprofile:5e20bb01cc93d7aa": "41207/4",
+        },
+    },
 }
-"""What a customer would answer, per offered pair; the administrations are matched from the live lists."""
+"""What a customer would answer, per offered pair."""
+SETTLES_S = 6
+"""A booking is asked about only when the package had time to show it."""
 CONNECT: Mapping[str, Mapping[str, str]] = {"simplicate": {"domain": "waterlinie"}, "minox": {}}
 LOGIN: Mapping[str, Mapping[str, str]] = {
     "simplicate": {},
@@ -136,9 +144,6 @@ async def _new_combi(client: Customer, recipe: Mapping[str, Any]) -> Any:
         "settings": SETTINGS[recipe["id"]],
     }
     combi = await client.call("POST", "/combis", body)
-    choices = await client.call("GET", f"/combis/{combi['id']}/options/administrations")
-    pairs = {one["value"]: place["value"] for one, place in zip(choices["keys"], choices["options"], strict=False)}
-    await client.call("PATCH", f"/combis/{combi['id']}", {"settings": {"administrations": pairs}})
     return await client.call("POST", f"/combis/{combi['id']}/activate")
 
 
@@ -158,6 +163,7 @@ async def _first_runs(client: Customer, combis: list[Any], boxes: Mapping[str, S
     for combi in combis:
         good = await _run(client, combi["id"]) and good
         if _customers_pay(boxes):
+            await asyncio.sleep(SETTLES_S)
             good = await _run(client, combi["id"]) and good
     return good
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import date as Day  # noqa: N812 - `date` is a field's name
 from decimal import Decimal
 
+from sqlalchemy import text
+
 from hub.accounting.chart import Master
 from hub.accounting.documents import Document, Finding, Ignored, Part, SalesInvoice
 from hub.accounting.posting import PostingLine, posting
@@ -57,8 +59,9 @@ async def preview(ctx: Context, limit: int = LIMIT) -> Preview:
 
 
 async def _first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
-    raws: list[Raw] = []
+    """Raw records: first those that wait or are parked here, then what the source has that we have not read yet."""
     stream = ctx.stream(flow)
+    raws = await _parked(ctx, flow, limit)
     since = Since(await position(ctx, flow), ctx.combi.start_date)
     async for page in stream.read(ctx.origin(flow).http, since, ctx.settings):
         raws.extend(page.records)
@@ -67,14 +70,27 @@ async def _first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
     return raws, False
 
 
+async def _parked(ctx: Context, flow: str, limit: int) -> list[Raw]:
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        found = await session.execute(
+            text(
+                """SELECT raw FROM item WHERE combi_id = :combi AND flow = :flow AND raw IS NOT NULL
+                  AND status IN ('waiting', 'finding', 'rejected', 'changed', 'unknown') ORDER BY id LIMIT :limit"""
+            ),
+            {"combi": ctx.combi.id, "flow": flow, "limit": limit},
+        )
+        return [row.raw for row in found]
+
+
 async def _documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[PreviewDocument]:
-    works: list[Work] = []
+    by_id: dict[str, Work] = {}
     for raw in raws:
         try:
             source_id = ctx.stream(flow).key(raw)
         except (KeyError, ValueError, TypeError):
             continue
-        works.append(Work(new_id(ctx.clock), flow, source_id, "", ItemStatus.waiting, raw))
+        by_id[source_id] = Work(new_id(ctx.clock), flow, source_id, "", ItemStatus.waiting, raw)
+    works = list(by_id.values())
     await resolve(ctx, works, {})
     customers = await parties.references(ctx, needed_customers(works))
     await resolve(ctx, works, customers)
