@@ -27,11 +27,9 @@ def register(invoices: int) -> None:
     """Adds both packages to the registry of this process; the source holds so many invoices."""
     stored = SourceStream(SalesInvoice, partial(_invoices, invoices), _key, _invoice)
     cards = SourceStream(Customer, _customers, _key, _customer)
-    registry.add(
-        Connector(_manifest(SOURCE, ("invoices", "customers")), Settings, _identify, sources={"invoices": stored,
-                  "customers": cards})  # fmt: skip
-    )
-    writers = {"invoices": TargetWriter(_encode, _find, _write), "customers": TargetWriter(_encode, _find, _write)}
+    streams = {"invoices": stored, "customers": cards}
+    registry.add(Connector(_manifest(SOURCE, tuple(streams)), Settings, _identify, sources=streams))
+    writers = {name: TargetWriter(_encode, _find, _write) for name in streams}
     registry.add(Connector(_manifest(TARGET, ()), Settings, _identify, targets=writers, master=_master))
 
 
@@ -71,7 +69,8 @@ def _raw(at: int) -> Raw:
     net = Decimal(100 + at % 900)
     lines = [
         {"id": f"line:{at}:{part}", "description": f"Advies week {part}", "amount": Decimal(1), "price": net,
-         "vat": net * 21 / 100, "vat_class": _VAT, "revenue_group": {"id": f"group:{part}", "label": f"800{part} Omzet"}}
+         "vat": net * 21 / 100, "vat_class": _VAT,
+         "revenue_group": {"id": f"group:{part}", "label": f"800{part} Omzet"}}
         for part in (0, 1)
     ]  # fmt: skip
     return {

@@ -1,4 +1,4 @@
-"""The stage of all measurements: embedded services in a folder of their own, child processes, and combis in the books."""
+"""The stage of all measurements: embedded services in a folder of their own, child processes, combis."""
 
 import asyncio
 import json
@@ -189,7 +189,6 @@ async def set_up(quick: bool) -> AsyncIterator[Stage]:
     log.set_up("console")
     with TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        folder.chmod(0o711)
         config = Config.model_construct(data_dir=folder, secret_keys=[SecretKey.parse(f"bench:{KEY}")], sandbox=True)
         async with AsyncExitStack() as stack:
             services = await stack.enter_async_context(embedded.services(config))

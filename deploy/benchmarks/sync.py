@@ -9,7 +9,6 @@ from deploy.benchmarks.report import Row
 from deploy.benchmarks.stage import Packages, Stage
 
 
-
 async def calls_and_speed(stage: Stage) -> list[Row]:
     """Calls per invoice and of an idle run, then rounds of the engine and the bare loop on the same books."""
     invoices = 300 if stage.quick else 1000

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hub.accounting.documents import Ignored
 from hub.engine import store
 from hub.engine.context import Context
-from hub.engine.models import DeliveryState, ItemStatus
+from hub.engine.models import ItemStatus
 from hub.engine.resolve import Work, document_of, key_of, work_of
 from hub.kit import json
 from hub.kit.ids import new_id
@@ -51,12 +51,8 @@ async def references(ctx: Context, places: Iterable[Place]) -> dict[Place, str]:
     """The target's references of the customers that stand there."""
     keys = {key_of(ctx, "customers", *place).text: place for place in places}
     async with ctx.database.tenant(ctx.organisation_id) as session:
-        rows = await store.deliveries(session, keys)
-    return {
-        keys[key]: row["ref"]
-        for key, row in rows.items()
-        if row["ref"] and (row["state"] == DeliveryState.recorded or row["revision"] > 1)
-    }
+        found = await store.references(session, keys)
+    return {keys[key]: ref for key, ref in found.items()}
 
 
 async def _call_up(ctx: Context, places: set[Place]) -> None:

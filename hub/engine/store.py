@@ -159,8 +159,8 @@ async def deliveries(session: AsyncSession, keys: Iterable[str]) -> dict[str, Ro
         return {}
     found = await session.execute(
         text(
-            """SELECT DISTINCT ON (key) id, key, version, revision, state, fingerprint, run_id, check_at, settled_at, ref,
-                 label, receipt, CASE WHEN state = 'sent' THEN payload END AS payload
+            """SELECT DISTINCT ON (key) id, key, version, revision, state, fingerprint, run_id, check_at, settled_at,
+                 ref, label, receipt, CASE WHEN state = 'sent' THEN payload END AS payload
             FROM delivery WHERE key = ANY(:keys) ORDER BY key, version DESC, revision DESC"""
         ),
         {"keys": wanted},
@@ -335,8 +335,8 @@ async def standing(session: AsyncSession, ctx: Context, stream: str, rows: Rows)
     """What stood in the target that may be these documents. A row: id, administration, marks, number, emails."""
     found = await session.execute(
         text(
-            """SELECT r.id, s.* FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, administration text,
-                 marks jsonb, number text, emails jsonb)
+            """SELECT r.id AS work, s.* FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid,
+                 administration text, marks jsonb, number text, emails jsonb)
             JOIN standing s ON s.combi_id = :combi AND s.stream = :stream AND s.administration = r.administration
              AND ((s.mark <> '' AND r.marks ? s.mark) OR (s.number <> '' AND s.number = r.number)
                OR (s.email <> '' AND r.emails ? s.email))"""
@@ -345,7 +345,7 @@ async def standing(session: AsyncSession, ctx: Context, stream: str, rows: Rows)
     )
     result: dict[UUID, list[Existing]] = {}
     for row in found.mappings():
-        result.setdefault(row["id"], []).append(
+        result.setdefault(row["work"], []).append(
             Existing(
                 ref=row["ref"],
                 label=row["label"],
