@@ -176,7 +176,7 @@ async def _reopen(ctx: Context) -> None:
                   (status = 'finding' AND (tried_version <> :version OR retry_at <= :now OR :failed
                      OR findings @> '[{"key": "customer_not_ready"}]'))
                   OR (status = 'rejected' AND (tried_version <> :version OR :failed))
-                  OR (status = 'ignored' AND delivery_id IS NULL AND (tried_version <> :version
+                  OR (status = 'ignored' AND delivery_id IS NULL AND raw IS NOT NULL AND (tried_version <> :version
                      OR findings @> '[{"key": "before_start_date"}]'
                         AND (cast(:start AS date) IS NULL OR date >= :start))))"""
             ),

@@ -160,6 +160,23 @@ class World:
                 {"now": self.clock.now(), "id": combi},
             )
 
+    async def forget_everything(self) -> None:
+        """All our own rows but the connections are lost."""
+        names = "item, delivery, party, standing, position, run, logentry, mapping, masterdata, combi"
+        await self.rows_changed(f"TRUNCATE {names} CASCADE")
+
+    async def relink(self) -> None:
+        """The same company is connected anew, on both sides, under other connections."""
+        key, secret = self.simplicate.add_key("anna@waterlinie.example")
+        keys = {"authentication_key": key, "authentication_secret": secret}
+        access, refresh = self.minox.grant(TENANT)
+        await self.rows_changed("UPDATE connection SET status = 'revoked'")
+        self.source = await connect(
+            self.hub, self.organisation, "simplicate", "key", "waterlinie", keys, domain="waterlinie"
+        )
+        tokens = {"access_token": access, "refresh_token": refresh}
+        self.target = await connect(self.hub, self.organisation, "minox", "oauth", TENANT, tokens)
+
     async def combi_row(self, combi: UUID) -> Combi:
         """A combi as stored."""
         async with self.hub.database.tenant(self.organisation) as session:
