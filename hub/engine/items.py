@@ -32,15 +32,15 @@ async def retry(session: AsyncSession, clock: Clock, item: Item) -> None:
     """Back to work at the next run. An unknown outcome is looked up first, never simply sent again."""
     _allow(item, RETRYABLE, "retry")
     keys = {finding.get("key") for finding in item.findings}
-    item.forced = bool(keys & GO_ON) or item.status is ItemStatus.changed
-    item.status = ItemStatus.unknown if item.status is ItemStatus.unknown else ItemStatus.waiting
+    item.forced = bool(keys & GO_ON) or item.status == ItemStatus.changed
+    item.status = ItemStatus.unknown if item.status == ItemStatus.unknown else ItemStatus.waiting
     _touch(session, clock, item, "item.retried", retry_at=None)
 
 
 async def skip(session: AsyncSession, clock: Clock, item: Item, reason: str = "") -> None:
     """Never sent, by a human's decision. Not for what was sent already: its fate must be known first."""
     _allow(item, SKIPPABLE, "skip")
-    if item.delivery_id is not None and item.status is not ItemStatus.changed:
+    if item.delivery_id is not None and item.status != ItemStatus.changed:
         raise NotAllowed("item_stands_in_target", number=item.number)
     item.status = ItemStatus.skipped
     item.findings = [Finding(key="skipped_by_hand", values={"reason": reason}).model_dump(mode="json")]
@@ -56,10 +56,10 @@ async def resolve(session: AsyncSession, clock: Clock, item: Item, outcome: str,
     if outcome == "exists":
         await _exists(session, clock, item, row, target_ref)
         return
-    if row is not None and row.state is DeliveryState.recorded:
+    if row is not None and row.state == DeliveryState.recorded:
         row.state = DeliveryState.gone
         session.add(row)
-    elif row is not None and row.state is DeliveryState.sent:
+    elif row is not None and row.state == DeliveryState.sent:
         row.state = DeliveryState.intended
         session.add(row)
     item.forced = True
@@ -70,7 +70,7 @@ async def resolve(session: AsyncSession, clock: Clock, item: Item, outcome: str,
 async def _exists(session: AsyncSession, clock: Clock, item: Item, row: Delivery | None, target_ref: str) -> None:
     if row is None:
         row = await _adopted(session, clock, item)
-    if row.state is not DeliveryState.recorded:
+    if row.state != DeliveryState.recorded:
         row.state = DeliveryState.recorded
         row.recorded_at = clock.now()
         row.adopted = True
