@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -33,7 +34,7 @@ from hub.migrations import MigrationError
 from hub.migrations import migrate as migrate_database
 from hub.organisations.access import SCOPES
 from hub.organisations.service import create_api_key
-from hub.worker import work
+from hub.worker import work, work_until_stopped
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 apikey = typer.Typer(no_args_is_help=True, help="Keys of the REST API.")
@@ -78,6 +79,8 @@ def serve(host: str = "127.0.0.1", port: Port = 8000, worker: bool = False) -> N
         await server.serve()
         if helper is not None:
             helper.cancel()
+            with suppress(asyncio.CancelledError):
+                await helper
 
     _with_hub(go)
 
@@ -85,7 +88,7 @@ def serve(host: str = "127.0.0.1", port: Port = 8000, worker: bool = False) -> N
 @app.command("worker")
 def work_command() -> None:
     """Work: sweep for due combis and run them, until stopped."""
-    _with_hub(work)
+    _with_hub(work_until_stopped)
 
 
 @app.command()

@@ -37,7 +37,7 @@ class Cancelled(Exception):
     """A human stopped the run."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Lease:
     """The right to work on a run, kept alive by heartbeats and measured by this machine's monotonic clock."""
 
@@ -45,6 +45,8 @@ class Lease:
     valid_until: float = float("inf")
     lost: bool = False
     cancelled: bool = False
+    leaving: bool = False
+    """The worker wants to stop: the slice ends at its next pause."""
 
     def check(self) -> None:
         """Returns when a call may still be begun. Raises LeaseLost or Cancelled."""
@@ -96,7 +98,7 @@ class Context:
     def out_of_time(self) -> bool:
         """True when the slice is over; raises when the run may not go on at all."""
         self.lease.check()
-        return time.monotonic() > self.ends_at
+        return self.lease.leaving or time.monotonic() > self.ends_at
 
     def flows(self) -> tuple[str, ...]:
         """The flows that run, in order."""

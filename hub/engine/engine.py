@@ -1,6 +1,7 @@
 """The engine: claims due combis and runs, works them in slices, and answers what an installation asks."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,9 @@ class Engine:
         self.clients = clients
         self.doorbell = doorbell
         self.name = uuid.uuid4().hex
+        self.resting = False
+        """True: begins no more slices."""
+        self._in_hand: set[Lease] = set()
         self.on_finish: list[OnFinish] = []
 
     # Working
@@ -127,13 +131,28 @@ class Engine:
     async def drain(self) -> int:
         """Works on due runs until there is none; gives how many slices were worked."""
         worked = 0
-        while (run := await self._claim()) is not None:
-            await runs.work(self, run, run.lease_owner or "")
+        while not self.resting:
+            # The lease is counted from before it was asked for: a process that is held up here does not overrate it.
+            lease = Lease(f"{self.name}:{uuid.uuid4().hex[:8]}", time.monotonic() + runs.LEASE_S)
+            run = await self._claim(lease.owner)
+            if run is None:
+                break
+            lease.cancelled, lease.leaving = run.cancelled, self.resting
+            self._in_hand.add(lease)
+            try:
+                await runs.work(self, run, lease)
+            finally:
+                self._in_hand.discard(lease)
             worked += 1
         return worked
 
-    async def _claim(self) -> Run | None:
-        owner = f"{self.name}:{uuid.uuid4().hex[:8]}"
+    def rest(self) -> None:
+        """Begins no more slices, and ends those in hand at their next pause between two calls."""
+        self.resting = True
+        for lease in self._in_hand:
+            lease.leaving = True
+
+    async def _claim(self, owner: str) -> Run | None:
         async with self.database.system() as session:
             found = await session.execute(
                 text(

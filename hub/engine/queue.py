@@ -7,7 +7,7 @@ own, no retries, and a worker that dies with Redis is started again.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import structlog
@@ -21,9 +21,8 @@ _log = structlog.get_logger(__name__)
 logging.getLogger("arq").setLevel(logging.WARNING)
 
 QUEUE = "hub:bell"
-LONGEST_S = 300
-"""After so long arq gives a job up. Only the answer to the bell: the run goes on by its lease."""
-Work = Callable[[], Awaitable[int]]
+SILENCE_S = 10
+"""How long Redis may take to answer before it is taken to be lost."""
 
 
 class Doorbell(Protocol):
@@ -61,23 +60,22 @@ class ArqBell:
         await self._pool.aclose()
 
 
-async def answer_bell(redis_url: str, work: Work, *, jobs: int) -> None:
-    """Answers rings with `work` for ever; starts again when Redis went away. Cancel to stop."""
+async def answer_bell(redis_url: str, wake: Callable[[], None]) -> None:
+    """Answers rings with `wake`, which returns at once, for ever; starts again when Redis went away. Cancel to stop."""
 
-    async def answer(ctx: dict[Any, Any], *_: Any, **__: Any) -> int:  # noqa: ARG001 - the form arq calls
-        return await work()
+    async def answer(ctx: dict[Any, Any], *_: Any, **__: Any) -> None:  # noqa: ARG001 - the form arq calls
+        wake()
 
     while True:
         worker: Worker | None = None
         try:
-            pool = ArqRedis.from_url(redis_url)
+            pool = ArqRedis.from_url(redis_url, socket_timeout=SILENCE_S, socket_connect_timeout=SILENCE_S)
             pool.job_serializer, pool.job_deserializer = _pack, json.loads
             worker = Worker(
-                [func(answer, name="answer", timeout=LONGEST_S, max_tries=1, keep_result=0)],
+                [func(answer, name="answer", timeout=SILENCE_S, max_tries=1, keep_result=0)],
                 queue_name=QUEUE,
                 redis_pool=pool,
                 handle_signals=False,
-                max_jobs=jobs,
                 poll_delay=0.1,
                 keep_result=0,
                 retry_jobs=False,

@@ -51,20 +51,36 @@ LONGEST_WAIT = timedelta(minutes=10)
 LONGEST_BACKOFF = timedelta(hours=1)
 
 
-async def work(engine: "Engine", run: Run, owner: str) -> None:
+async def work(engine: "Engine", run: Run, lease: Lease) -> None:
     """Works on a claimed run for one slice: ends it, or leaves it ready to go on."""
     structlog.contextvars.bind_contextvars(run=str(run.id), combi=str(run.combi_id))
-    lease = Lease(owner, time.monotonic() + LEASE_S, cancelled=run.cancelled)
     try:
         async with _kept_alive(engine, run, lease):
             await _slice(engine, run, lease)
     except LeaseLost:
         _log.warning("lease_lost")
     except SQLAlchemyError:
-        # The database went away: the lease expires and somebody goes on from what was committed.
+        # The database went away: somebody goes on from what was committed.
         _log.exception("database_lost")
+        await _let_go(engine, lease)
+    except asyncio.CancelledError:
+        await asyncio.shield(_let_go(engine, lease))
+        raise
     finally:
         structlog.contextvars.unbind_contextvars("run", "combi")
+
+
+async def _let_go(engine: "Engine", lease: Lease) -> None:
+    """Gives the lease back, so that nobody waits for its end; calls that are under way are none any more."""
+    with suppress(SQLAlchemyError, OSError, TimeoutError):
+        async with asyncio.timeout(5), engine.database.system() as session:
+            await session.execute(
+                text(
+                    """UPDATE run SET lease_owner = NULL, lease_until = NULL
+                    WHERE lease_owner = :owner AND finished_at IS NULL"""
+                ),
+                {"owner": lease.owner},
+            )
 
 
 @asynccontextmanager
