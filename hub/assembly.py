@@ -1,5 +1,6 @@
 """Puts the parts of a hub together, and takes them apart again."""
 
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,7 +28,7 @@ async def hub(
 ) -> AsyncIterator[Hub]:
     """A hub on running services whose tables are up to date. `client` replaces the pool of sockets, `bell` the bell."""
     for key in config.secret_keys:
-        log.register_secret(str(key.value))
+        log.register_secret(base64.b64encode(key.value).decode())
     clock = clock or SystemClock()
     database = Database(services.database_url)
     redis = Redis.from_url(services.redis_url, socket_timeout=3, socket_connect_timeout=3)
