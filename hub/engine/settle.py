@@ -43,7 +43,8 @@ async def settle(ctx: Context) -> bool:
         async for page in settlements.read(ctx.target.http, administration, ctx.settings):
             ctx.lease.check()
             await _compare(ctx, administration, page)
-        if not await _ask_about_missing(ctx, administration, settlements, began):
+        back = "payments" in ctx.flows()
+        if back and not await _ask_about_missing(ctx, administration, settlements, began):
             return False
         ctx.run.progress = {**ctx.run.progress, f"settled:{administration}": True}
     return True
@@ -66,8 +67,9 @@ async def _compare(ctx: Context, administration: str, page: Sequence[OpenItem]) 
     async with ctx.database.tenant(ctx.organisation_id) as session:
         found = await session.execute(
             text(
-                f"""SELECT d.id, d.open_item, d.total, d.balance, d.verified, d.label, i.id AS item_id, i.source_id,
-                  i.number, i.currency {_OPEN} AND d.target = :target AND d.open_item = ANY(:keys)"""
+                f"""SELECT d.id, d.open_item, d.total, d.balance, d.verified OR i.forced AS verified, d.label,
+                  i.id AS item_id, i.source_id, i.number, i.currency {_OPEN}
+                  AND d.target = :target AND d.open_item = ANY(:keys)"""
             ),
             {"combi": ctx.combi.id, "target": _target(ctx, administration), "keys": list(by_key)},
         )
@@ -193,12 +195,12 @@ async def _flag(ctx: Context, session: AsyncSession, row: RowMapping, finding: F
 
 async def _paid(ctx: Context, session: AsyncSession, row: RowMapping, administration: str, proof: Settled) -> None:
     """Positive proof: the payment becomes an item, in the same transaction that marks the invoice as settled."""
+    if "payments" not in ctx.flows():
+        return
     await session.execute(
         text("UPDATE delivery SET settled_at = :now, balance = 0 WHERE id = :id AND settled_at IS NULL"),
         {"now": ctx.clock.now(), "id": row["id"]},
     )
-    if "payments" not in ctx.flows():
-        return
     total: Decimal = row["total"]
     payment = Payment(
         source_id=row["source_id"],

@@ -159,13 +159,25 @@ async def deliveries(session: AsyncSession, keys: Iterable[str]) -> dict[str, Ro
         return {}
     found = await session.execute(
         text(
-            """SELECT DISTINCT ON (key) id, key, version, revision, state, fingerprint, run_id, check_at, settled_at,
-                 ref, label, receipt, CASE WHEN state = 'sent' THEN payload END AS payload
+            """SELECT DISTINCT ON (key) id, key, version, revision, state, fingerprint, run_id, sent_at, check_at,
+                 settled_at, ref, label, receipt, CASE WHEN state = 'sent' THEN payload END AS payload
             FROM delivery WHERE key = ANY(:keys) ORDER BY key, version DESC, revision DESC"""
         ),
         {"keys": wanted},
     )
     return {row["key"]: row for row in found.mappings()}
+
+
+async def last_receipts(session: AsyncSession, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """What the target last said of each key's booking, whatever became of later changes."""
+    found = await session.execute(
+        text(
+            """SELECT DISTINCT ON (key) key, receipt FROM delivery WHERE key = ANY(:keys) AND state = 'recorded'
+            ORDER BY key, version DESC, revision DESC"""
+        ),
+        {"keys": list(keys)},
+    )
+    return {row.key: row.receipt or {} for row in found}
 
 
 async def references(session: AsyncSession, keys: Iterable[str]) -> dict[str, str]:
