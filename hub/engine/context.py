@@ -49,11 +49,15 @@ class Lease:
     """The worker wants to stop: the slice ends at its next pause."""
 
     def check(self) -> None:
-        """Returns when a call may still be begun. Raises LeaseLost or Cancelled."""
-        if self.lost or time.monotonic() > self.valid_until - MARGIN_S:
-            raise LeaseLost(self.owner)
+        """Returns when a document's calls may still be begun. Raises LeaseLost or Cancelled."""
+        self.hold()
         if self.cancelled:
             raise Cancelled(self.owner)
+
+    def hold(self) -> None:
+        """Returns when one call may be made, in the middle of a document too. Raises LeaseLost."""
+        if self.lost or time.monotonic() > self.valid_until - MARGIN_S:
+            raise LeaseLost(self.owner)
 
 
 @dataclass

@@ -143,6 +143,9 @@ async def open_context(engine: "Engine", run: Run, lease: Lease) -> Context:
         chosen = settings.parse(the_recipe, run.settings)
     except ValueError as error:
         raise ConfigError("settings_invalid", words=str(error)[:300]) from error
+    source = await engine.clients.open(combi.organisation_id, combi.source_connection_id)
+    target = await engine.clients.open(combi.organisation_id, combi.target_connection_id)
+    source.http.guard = target.http.guard = lease.hold
     return Context(
         database=engine.database,
         clock=engine.clock,
@@ -151,8 +154,8 @@ async def open_context(engine: "Engine", run: Run, lease: Lease) -> Context:
         recipe=the_recipe,
         settings=chosen,
         mappings=tables,
-        source=await engine.clients.open(combi.organisation_id, combi.source_connection_id),
-        target=await engine.clients.open(combi.organisation_id, combi.target_connection_id),
+        source=source,
+        target=target,
         lease=lease,
         ends_at=time.monotonic() + SLICE_S,
     )
