@@ -34,6 +34,11 @@ def marks(key: Key) -> tuple[str, ...]:
     return (external_id(key),)
 
 
+def claim(booking: Booking, _: Settings) -> str | None:
+    """The general e-mail address: by it debtors are told apart, so no two may share one."""
+    return next(iter(cast(CustomerBooking, booking).customer.emails), None)
+
+
 def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
     """The debtor as Minox takes it; `vat` goes along always, since a client that left it out was refused (4.5)."""
     book = sales_journal(master.journals, cast(MinoxSettings, settings).journal)
