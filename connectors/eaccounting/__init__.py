@@ -1,0 +1,45 @@
+"""Visma eAccounting: draft invoices and customers there, paid invoices back."""
+
+from pathlib import Path
+
+from connectors.eaccounting import company, customers, drafts, invoices, payments
+from connectors.eaccounting.refusal import refusal
+from connectors.eaccounting.settings import EaccountingSettings
+from hub.sdk.connector import Connector, Settlements, TargetWriter
+from hub.sdk.manifest import load
+
+CONNECTOR = Connector(
+    manifest=load(Path(__file__).parent),
+    settings=EaccountingSettings,
+    identify=company.identify,
+    options={
+        "administrations": company.administrations,
+        "article_codings": company.article_codings,
+        "payment_terms": company.payment_terms,
+        "accounts": company.accounts,
+    },
+    master=company.master,
+    targets={
+        "invoices": TargetWriter(
+            encode=invoices.encode,
+            validate=invoices.validate,
+            claim=invoices.claim,
+            find=drafts.find,
+            write=drafts.write,
+            update=drafts.update,
+            index=drafts.index,
+            attach=drafts.attach,
+        ),
+        "customers": TargetWriter(
+            encode=customers.encode,
+            validate=customers.validate,
+            claim=customers.claim,
+            find=customers.find,
+            write=customers.write,
+            update=customers.update,
+            match=customers.match,
+        ),
+    },
+    settlements={"invoices": Settlements(read=payments.read, confirm=payments.confirm)},
+    refusal=refusal,
+)

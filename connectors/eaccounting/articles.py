@@ -1,0 +1,166 @@
+"""Which article a line goes on: the one with the material's number, else the default article of its VAT rate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from connectors.eaccounting.company import Article, Coding, Company, shown
+from connectors.eaccounting.listing import everything, filtered
+from connectors.eaccounting.reading import ident, one_of, quoted, text
+from connectors.eaccounting.remembered import memory
+from connectors.eaccounting.settings import EaccountingSettings
+from hub.accounting.booking import BookedLine
+from hub.accounting.documents import Finding, VatTreatment
+from hub.accounting.money import ZERO, cents
+from hub.sdk.connector import Raw
+from hub.sdk.errors import OutcomeUnknown, RecordRejected
+from hub.sdk.http import Http
+
+HIGH = Decimal(15)
+UNCHARGED = (VatTreatment.reverse_charge, VatTreatment.icp, VatTreatment.export)
+"""Uncharged because of the customer: the article is that of the rate that would have been charged (dossier 3.4)."""
+TO_BE_MADE = "number "
+"""Stands before a number in a stored payload where an article's id will be."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The article of a line: its id, or the default article that may have to be made first."""
+
+    id: str = ""
+    make: Mapping[str, Any] | None = None
+
+    @property
+    def word(self) -> str:
+        """What a stored row holds as `ArticleId`."""
+        return self.id or f"{TO_BE_MADE}{self.make['Number']}" if self.make else self.id
+
+
+def charged(line: BookedLine, company: Company) -> Decimal | None:
+    """The VAT percentage that a line bears; None when it fits none of the company's rates."""
+    known = line.vat_class
+    if known is not None and known.treatment in (*UNCHARGED, VatTreatment.exempt):
+        return ZERO
+    if known is not None and known.percentage is not None:
+        return known.percentage
+    if not line.vat:
+        return ZERO
+    rates = sorted({one.rate for one in company.codings if one.rate}, reverse=True)
+    return next((rate for rate in rates if abs(cents(line.net * rate / 100) - line.vat) <= Decimal("0.01")), None)
+
+
+def article_rate(line: BookedLine, company: Company) -> Decimal | None:
+    """The rate of the coding that a line needs: of an uncharged one, what would have been charged."""
+    known = line.vat_class
+    if known is None or known.treatment not in UNCHARGED:
+        return charged(line, company)
+    if known.percentage:
+        return known.percentage
+    return max((one.rate for one in company.codings if one.rate is not None), default=None)
+
+
+def choose(line: BookedLine, number: str, company: Company, settings: EaccountingSettings) -> Chosen | Finding:
+    """The article of a line, or why there is none. `number` is the source's own number of the material."""
+    rate = article_rate(line, company)
+    if rate is None:
+        values = {"line": line.description, "vat": f"{line.vat:f}"}
+        return Finding(key="eaccounting.vat_rate_unknown", values=values)
+    own = company.articles.get(number.strip()) if number.strip() else None
+    if own is not None and own.active:
+        return _own(own, number, line, rate, company)
+    return default(rate, line.account, company, settings)
+
+
+def _own(own: Article, number: str, line: BookedLine, rate: Decimal, company: Company) -> Chosen | Finding:
+    theirs = next((one.rate for one in company.codings if one.id == own.coding), None)
+    uncharged = line.vat_class is not None and line.vat_class.treatment in UNCHARGED
+    if theirs is not None and theirs != rate and not uncharged:
+        values = {"article": number, "set_up": shown(theirs), "charged": shown(rate)}
+        return Finding(key="eaccounting.article_other_vat", values=values)
+    return Chosen(own.id)
+
+
+def default(rate: Decimal, account: str, company: Company, settings: EaccountingSettings) -> Chosen | Finding:
+    """The default article of a rate: under a fixed number, or one of its own where that has another coding."""
+    coding = coding_for(rate, account, company, settings)
+    if isinstance(coding, Finding):
+        return coding
+    numbers = (f"HUB-{shown(rate)}", f"HUB-{shown(rate)}-{account}"[:40], f"HUB-{shown(rate)}-{coding.id[:8]}")
+    usual = coding_for(rate, "", company, settings)
+    first = 0 if isinstance(usual, Coding) and usual.id == coding.id else 1
+    for number in numbers[first:]:
+        stands = company.articles.get(number)
+        if stands is not None and stands.active and stands.coding in ("", coding.id):
+            return Chosen(stands.id)
+        if stands is None:
+            return Chosen(make=_new(number, rate, coding, company))
+    return Finding(key="eaccounting.default_article_taken", values={"article": numbers[-1]})
+
+
+def _new(number: str, rate: Decimal, coding: Coding, company: Company) -> Mapping[str, Any]:
+    """Prices 0 and 0 fit every rate (dossier 3.4)."""
+    return {
+        "Number": number,
+        "Name": f"Verkoop {shown(rate)}% btw",
+        "IsActive": True,
+        "NetPrice": 0,
+        "GrossPrice": 0,
+        "CodingId": coding.id,
+        "UnitId": company.unit,
+    }
+
+
+def coding_for(rate: Decimal, account: str, company: Company, settings: EaccountingSettings) -> Coding | Finding:
+    """The coding of a rate: the one that posts on the line's account, else the chosen one, else the only fitting."""
+    field = f"article_coding_{'zero' if rate == 0 else 'high' if rate >= HIGH else 'low'}"
+    fitting = [one for one in company.codings if one.rate == rate]
+    posting = [one for one in fitting if account and account in one.accounts]
+    wanted: str = getattr(settings, field)
+    chosen = [one for one in fitting if one.id == wanted]
+    services = [one for one in fitting if one.service]
+    for found in (posting, chosen, fitting if not wanted else [], services if not wanted else []):
+        if len(found) == 1:
+            return found[0]
+    values = {"rate": shown(rate), "choices": ", ".join(one.name for one in fitting)}
+    key = "eaccounting.coding_choose" if fitting else "eaccounting.coding_missing"
+    return Finding(key=key, values=values, field=field)
+
+
+async def stand(http: Http, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The ids of default articles by number; those that are missing are made, each once per run.
+
+    Raises OutcomeUnknown when the fate of a new one is not clear: it is looked up by its number the next time.
+    """
+    kept = memory(http)
+    async with kept.lock:
+        for number, card in wanted.items():
+            if number not in kept.articles:
+                stands = await _by_number(http, number)
+                kept.articles[number] = ident(stands.get("Id")) or await _made(http, card)
+        return {number: kept.articles[number] for number in wanted}
+
+
+async def _by_number(http: Http, number: str) -> Raw:
+    found = await filtered(http, "/articles", f"Number eq {quoted(number)}")
+    mine = [row for row in found or () if _bears(row, number)]
+    if not mine and (found is None or found):
+        mine = [row for row in await everything(http, "/articles") if _bears(row, number)]
+    return mine[0] if mine else {}
+
+
+def _bears(row: Raw, number: str) -> bool:
+    return text(row.get("Number")).lower() == number.lower() and bool(ident(row.get("Id")))
+
+
+async def _made(http: Http, card: Mapping[str, Any]) -> str:
+    try:
+        made = one_of(await http.write("POST", "/articles", card))
+    except RecordRejected as error:
+        if error.key != "eaccounting.exists_already":
+            raise
+        made = {}
+    own = ident(made.get("Id")) or ident((await _by_number(http, str(card["Number"]))).get("Id"))
+    if not own:
+        raise OutcomeUnknown("eaccounting.unclear_answer")
+    return own

@@ -1,0 +1,278 @@
+"""Customers, known by their number (dossier 3.1, 5): made complete, shortened openly, never emptied."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from stdnum.eu import vat as eu_vat
+from stdnum.exceptions import ValidationError
+
+from connectors.eaccounting.company import Company, company_of
+from connectors.eaccounting.listing import PAGE, everything, filtered, pages
+from connectors.eaccounting.reading import cut, flag, ident, one_of, quoted, text
+from connectors.eaccounting.remembered import memory
+from connectors.eaccounting.settings import EaccountingSettings
+from hub.accounting.booking import Booking, CustomerBooking
+from hub.accounting.chart import Master
+from hub.accounting.documents import Customer, Finding
+from hub.sdk.connector import Existing, Key, Payload, Raw, Receipt
+from hub.sdk.errors import OutcomeUnknown, RecordRejected
+from hub.sdk.http import Http
+from hub.sdk.settings import Settings
+
+NAME, STREET, CITY, POSTAL_CODE, NUMBER = 50, 50, 50, 10, 16
+"""Longest texts (dossier 3.1)."""
+NO_POSTAL_CODE, NO_CITY = "00000", "Onbekend"
+"""What other clients fill in for what the source does not know (dossier 7)."""
+
+
+def _narrowed(booking: Booking, settings: Settings) -> tuple[Customer, EaccountingSettings]:
+    return cast(CustomerBooking, booking).customer, cast(EaccountingSettings, settings)
+
+
+def claim(booking: Booking, _: Settings) -> str | None:
+    """The customer number; without one the customer is itself and nobody else."""
+    customer = cast(CustomerBooking, booking).customer
+    return customer.number.strip() or f"id {customer.source_id}"
+
+
+def validate(booking: Booking, master: Master, settings: Settings) -> list[Finding]:
+    """All that eAccounting would refuse of a new customer."""
+    customer, chosen = _narrowed(booking, settings)
+    return [*_address(customer, chosen), *_identity(customer, company_of(master), chosen)]
+
+
+def _address(customer: Customer, settings: EaccountingSettings) -> Iterable[Finding]:
+    home = customer.address
+    missing = [name for name in ("postal_code", "city") if not getattr(home, name).strip()]
+    if missing and settings.missing_address == "ask":
+        key = "eaccounting.address_incomplete" if len(missing) > 1 else f"eaccounting.{missing[0]}_missing"
+        yield Finding(key=key, values={"customer": customer.name}, field="missing_address")
+    if len(home.postal_code.strip()) > POSTAL_CODE:
+        values = {"customer": customer.name, "postal_code": home.postal_code}
+        yield Finding(key="eaccounting.postal_code_too_long", values=values)
+    if home.country.strip() and not (len(home.country.strip()) == 2 and home.country.strip().isalpha()):
+        values = {"customer": customer.name, "country": home.country}
+        yield Finding(key="eaccounting.country_unknown", values=values)
+
+
+def _identity(customer: Customer, company: Company, settings: EaccountingSettings) -> Iterable[Finding]:
+    number = customer.number.strip()
+    if len(number) > NUMBER:
+        yield Finding(key="eaccounting.customer_number_too_long", values={"customer": customer.name, "number": number})
+    if customer.vat_number.strip() and settings.invalid_vat_number == "ask" and _vat_number(customer, company) is None:
+        values = {"customer": customer.name, "vat_number": customer.vat_number}
+        yield Finding(key="eaccounting.vat_number_invalid", values=values, field="invalid_vat_number")
+    if not _terms(customer, company, settings):
+        yield Finding(key="eaccounting.payment_terms_missing", values={}, field="customer_payment_terms")
+
+
+def _vat_number(customer: Customer, company: Company) -> str | None:
+    """The VAT number as VIES knows it; empty for one from outside its countries; None for one that cannot be right."""
+    given = "".join(one for one in customer.vat_number.upper() if one.isalnum())
+    country = (customer.address.country.strip() or company.country).upper()
+    if given and not given[:2].isalpha():
+        given = ("EL" if country == "GR" else country) + given
+    prefix = "gr" if given[:2] == "EL" else given[:2].lower()
+    if not given or prefix not in eu_vat.MEMBER_STATES:
+        return ""
+    try:
+        return str(eu_vat.validate(given))
+    except ValidationError:
+        return None
+
+
+def _terms(customer: Customer, company: Company, settings: EaccountingSettings) -> str:
+    """The id of the terms with the customer's own number of days, else those chosen, else the company's."""
+    own = [one.id for one in company.terms if customer.payment_days is not None and one.days == customer.payment_days]
+    known = {one.id for one in company.terms}
+    usual = [one for one in (settings.customer_payment_terms, company.default_terms) if one in known]
+    return next(iter([*own, *usual, *(one.id for one in company.terms)]), company.default_terms)
+
+
+def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
+    """The customer's card, and in `told` what it does not say in full. Raises RecordRejected with findings."""
+    customer, chosen = _narrowed(booking, settings)
+    if found := validate(booking, master, settings):
+        raise RecordRejected(found[0].key, findings=found)
+    body = _body(customer, company_of(master), chosen)
+    told = [f"{long} -> {body[name]}" for name, long in _shortened(customer) if body.get(name) != long]
+    if customer.vat_number.strip() and not body.get("VatNumber"):
+        told.append(f"{customer.vat_number} -> -")
+    return {
+        "administration": booking.administration,
+        "number": customer.number.strip(),
+        "complete": chosen.customer_changes == "complete",
+        "told": told,
+        "body": body,
+    }
+
+
+def _shortened(customer: Customer) -> list[tuple[str, str]]:
+    return [
+        ("Name", " ".join(customer.name.split())),
+        ("InvoiceCity", customer.address.city.strip() or NO_CITY),
+        ("InvoicePostalCode", customer.address.postal_code.strip() or NO_POSTAL_CODE),
+    ]
+
+
+def _body(customer: Customer, company: Company, settings: EaccountingSettings) -> dict[str, Any]:
+    home = customer.address
+    street = " ".join(home.street.split())
+    first = cut(street, STREET)
+    email = next((one for one in customer.emails if one and len(one) <= 255), "")
+    business = not customer.is_person
+    return {
+        "Name": cut(customer.name, NAME),
+        "InvoicePostalCode": home.postal_code.strip() or NO_POSTAL_CODE,
+        "InvoiceCity": cut(home.city, CITY) or NO_CITY,
+        "TermsOfPaymentId": _terms(customer, company, settings),
+        "IsPrivatePerson": customer.is_person,
+        "IsActive": True,
+        **_filled(
+            InvoiceAddress1=first,
+            InvoiceAddress2=cut(street[len(first) :], STREET),
+            InvoiceCountryCode=home.country.strip().upper() or company.country,
+            EmailAddress=email,
+            Telephone=customer.phone.strip() if len(customer.phone.strip()) <= 50 else "",
+            ContactPersonName=cut(customer.contact, 100),
+            CorporateIdentityNumber=customer.chamber_of_commerce.strip()[:20] if business else "",
+            VatNumber=_vat_number(customer, company) or "" if business else "",
+        ),
+    }
+
+
+def _filled(**values: str) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}
+
+
+def number_of(payload: Payload, key: Key) -> str:
+    """The number under which the customer goes: the source's, else one made of our key."""
+    return payload["number"] or f"H{key.mark}"
+
+
+async def by_number(http: Http, number: str) -> list[Raw]:
+    """The customers that bear a number, asked now. An empty answer to this filter is proof (dossier 5)."""
+    found = await filtered(http, "/customers", f"CustomerNumber eq {quoted(number)}")
+    mine = [row for row in found or () if _bears(row, number)]
+    if found is None or (found and not mine):  # The filter is refused or ignored.
+        mine = [row for row in await everything(http, "/customers") if _bears(row, number)]
+    return mine
+
+
+def _bears(row: Raw, number: str) -> bool:
+    return text(row.get("CustomerNumber")).lower() == number.lower() and bool(ident(row.get("Id")))
+
+
+async def match(http: Http, booking: Booking) -> Sequence[Existing]:
+    """The customer with the number of this one."""
+    number = cast(CustomerBooking, booking).customer.number.strip()
+    return [_existing(row) for row in await _known(http, number)] if number else []
+
+
+async def _known(http: Http, number: str) -> list[Raw]:
+    """From the list of all customers, which is read once where it fits on a page."""
+    kept = memory(http)
+    async with kept.lock:
+        if kept.customers is None and not kept.many_customers:
+            async for part in pages(http, "/customers"):
+                if (part.total is not None and part.total != len(part.records)) or len(part.records) >= PAGE:
+                    kept.many_customers = True
+                    break
+                kept.customers = kept.customers or {}
+                for row in part.records:
+                    kept.customers.setdefault(text(row.get("CustomerNumber")).lower(), []).append(row)
+    if kept.customers is not None and not kept.many_customers:
+        return [row for row in kept.customers.get(number.lower(), ()) if ident(row.get("Id"))]
+    return await by_number(http, number)
+
+
+async def find(http: Http, key: Key, payload: Payload) -> Receipt | None:
+    """The customer under its number. Raises OutcomeUnknown when more than one bears it."""
+    number = number_of(payload, key)
+    found = {ident(row.get("Id")): row for row in await by_number(http, number)}
+    if len(found) > 1:
+        raise OutcomeUnknown("eaccounting.number_twice", number=number)
+    return next((_receipt(row, existed=True) for row in found.values()), None)
+
+
+async def write(http: Http, payload: Payload, key: Key) -> Receipt:
+    """Creates the customer; one that bears the number by now is taken as it is."""
+    number = number_of(payload, key)
+    try:
+        made = one_of(await http.write("POST", "/customers", {"CustomerNumber": number, **payload["body"]}))
+    except RecordRejected as error:
+        if error.key != "eaccounting.exists_already":
+            raise
+        found = await find(http, key, payload)
+        if found is None:
+            raise
+        return found
+    if not ident(made.get("Id")):
+        made = next(iter(await by_number(http, number)), {})
+    if not ident(made.get("Id")):
+        raise OutcomeUnknown("eaccounting.unclear_answer")
+    return _receipt({"CustomerNumber": number, **payload["body"], **made}, told=payload["told"])
+
+
+async def update(http: Http, payload: Payload, _: Key, ref: str) -> Receipt:
+    """Completes a card: what we know replaces what stands there, everything else goes back as it was (dossier 2)."""
+    path = f"/customers/{ident(ref)}"
+    stands = one_of(await http.get(path))
+    if not ident(stands.get("Id")):
+        raise RecordRejected("eaccounting.not_found")
+    wanted = merged(stands, payload["body"])
+    if payload["complete"] and any(wanted[name] != stands.get(name) for name in wanted):
+        await http.write("PUT", path, wanted)
+        return _receipt(wanted, told=payload["told"])
+    return _receipt(stands, existed=True)
+
+
+def merged(stands: Raw, ours: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole card with our words in it; a placeholder, our terms and the active flag replace nothing."""
+    kept = {"TermsOfPaymentId", "IsActive", "IsPrivatePerson"}
+    doubtful = {"InvoicePostalCode": NO_POSTAL_CODE, "InvoiceCity": NO_CITY}
+    changes = {
+        name: value
+        for name, value in ours.items()
+        if not (text(stands.get(name)) and (name in kept or doubtful.get(name) == value))
+        and not (name in kept and stands.get(name) is not None)
+    }
+    return {**stands, **changes}
+
+
+async def allow_reverse_charge(http: Http, ref: str) -> None:
+    """Sets the customer's half of reverse charge, without which a flagged row is refused (dossier 3.2, measured).
+
+    Harmless for other invoices: rows without the flag are charged as ever. Raises RecordRejected without VAT number.
+    """
+    kept = memory(http)
+    async with kept.lock:
+        if ref in kept.reverse_charged:
+            return
+        stands = one_of(await http.get(f"/customers/{ident(ref)}"))
+        if not ident(stands.get("Id")):
+            raise RecordRejected("eaccounting.customer_unknown", customer=ref)
+        if not flag(stands.get("ReverseChargeOnConstructionServices")):
+            if not text(stands.get("VatNumber")):
+                raise RecordRejected("eaccounting.reverse_charge_needs_vat_number", customer=_label(stands))
+            card = {**stands, "ReverseChargeOnConstructionServices": True}
+            await http.write("PUT", f"/customers/{ident(ref)}", card)
+        kept.reverse_charged.add(ref)
+
+
+async def currency_of(http: Http, ref: str) -> str:
+    """In which currency the customer is invoiced; empty for the company's own."""
+    return text(one_of(await http.get(f"/customers/{ident(ref)}")).get("CurrencyCode")).upper()
+
+
+def _label(row: Raw) -> str:
+    return f"{text(row.get('CustomerNumber'))} {text(row.get('Name'))}".strip()
+
+
+def _receipt(row: Raw, *, existed: bool = False, told: Sequence[str] = ()) -> Receipt:
+    return Receipt(ref=ident(row.get("Id")), label=_label(row), existed=existed, warnings=tuple(told))
+
+
+def _existing(row: Raw) -> Existing:
+    emails = tuple(one for one in (text(row.get("EmailAddress")).lower(),) if one)
+    return Existing(ref=ident(row.get("Id")), label=_label(row), number=text(row.get("CustomerNumber")), emails=emails)

@@ -1,0 +1,256 @@
+"""Drafts and the invoices that they become: written once, found again in both places, changed while still a draft."""
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from connectors.eaccounting import articles, customers
+from connectors.eaccounting.listing import everything, filtered, pages
+from connectors.eaccounting.reading import amount, day, flag, ident, mark_of, one_of, text
+from connectors.eaccounting.remembered import memory
+from hub.sdk.connector import Existing, File, Key, Payload, Raw, Receipt
+from hub.sdk.errors import ConfigError, OutcomeUnknown, RecordRejected, VendorError
+from hub.sdk.http import Http
+from hub.sdk.settings import Settings
+
+DRAFTS, INVOICES = "/customerinvoicedrafts", "/customerinvoices"
+PLACES = (DRAFTS, INVOICES)
+"""In this order: a draft becomes an invoice and never the other way, so nothing slips through between two looks."""
+ABSENT = (404, 410)
+TOTALS = ("TotalAmountInvoiceCurrency", "TotalAmount", "TotalVatAmount")
+
+
+def reference(number: str, mark: str) -> str:
+    """The source's number and our key, in the field that people see and that can be searched."""
+    return f"{' '.join(number.split())[:80]} #{mark}"
+
+
+async def find(http: Http, key: Key, payload: Payload) -> Receipt | None:
+    """The document that bears our key, as a draft or as an invoice; a conversion that was asked for is finished."""
+    place, stands = await _standing(http, key.mark)
+    if not stands:
+        return None
+    receipt = _receipt(stands, payload, existed=True)
+    return await _converted(http, payload, receipt, key.mark) if place == DRAFTS else receipt
+
+
+async def _standing(http: Http, mark: str) -> tuple[str, Raw]:
+    """Where it stands. Whether references can be filtered on is not confirmed (dossier 5): absence is read, not asked.
+
+    Raises OutcomeUnknown when the key stands on more than one document.
+    """
+    for look in (_asked, _listed):
+        for place in PLACES:
+            found = {ident(row.get("Id")): row for row in await look(http, place, mark) if mark_of(row) == mark}
+            if len(found) > 1:
+                shown = ", ".join(sorted(_label(row) for row in found.values()))
+                raise OutcomeUnknown("eaccounting.key_twice", documents=shown)
+            for row in found.values():
+                return place, row
+    return "", {}
+
+
+async def _asked(http: Http, place: str, mark: str) -> list[Raw]:
+    return await filtered(http, place, f"contains(OurReference,'{mark}')") or []
+
+
+async def _listed(http: Http, place: str, _: str) -> list[Raw]:
+    return await everything(http, place)
+
+
+async def write(http: Http, payload: Payload, key: Key) -> Receipt:
+    """Makes the draft, with the default articles it needs, and the invoice when that was chosen."""
+    body = await _ready(http, payload, key)
+    made = one_of(await http.write("POST", DRAFTS, body))
+    if not ident(made.get("Id")):
+        made = await _read_back(http, key.mark)
+    return await _converted(http, payload, _receipt({**body, **made}, payload), key.mark)
+
+
+async def _read_back(http: Http, mark: str) -> Raw:
+    """A draft of which the answer said nothing. Raises OutcomeUnknown unless it is seen."""
+    try:
+        _, stands = await _standing(http, mark)
+    except VendorError as error:
+        raise OutcomeUnknown("eaccounting.unclear_answer", words=error.words) from error
+    if not stands:
+        raise OutcomeUnknown("eaccounting.unclear_answer")
+    return stands
+
+
+async def _ready(http: Http, payload: Payload, key: Key) -> dict[str, Any]:
+    """The body as it is sent: every row with the id of an article that stands there."""
+    body = dict(payload["body"])
+    customer = body["CustomerId"]
+    if payload["currency"] and await customers.currency_of(http, customer) != payload["currency"]:
+        raise RecordRejected("eaccounting.other_currency", currency=payload["currency"])
+    if payload["reverse_charge"]:
+        await customers.allow_reverse_charge(http, customer)
+    made = await articles.stand(http, payload["articles"])
+    rows = [dict(row) for row in body["Rows"]]
+    for row in rows:
+        number = text(row.get("ArticleId")).removeprefix(articles.TO_BE_MADE)
+        if number in made:
+            row["ArticleId"] = made[number]
+    return {**body, "OurReference": reference(payload["number"], key.mark), "Rows": rows}
+
+
+async def _converted(http: Http, payload: Payload, draft: Receipt, mark: str) -> Receipt:
+    """The invoice that a draft becomes. One that eAccounting will not make yet stays a draft, and says why.
+
+    Raises OutcomeUnknown for all that leaves the fate open: the draft stands, whatever became of the conversion.
+    """
+    if not payload["convert"] or draft.total not in (None, payload["total"]):
+        return draft
+    keep = {"keepOriginalDraftDate": "true", "overrideCompanyKeepOriginalDraftDate": "true"}
+    try:
+        made = one_of(await http.write("POST", f"{DRAFTS}/{draft.ref}/convert", None, keep))
+        made = made if ident(made.get("Id")) else await _invoice_bearing(http, mark)
+    except (RecordRejected, ConfigError) as error:
+        return Receipt(draft.ref, draft.label, draft.total, draft.open_item, draft.existed, (error.words or error.key,))
+    except OutcomeUnknown:
+        raise
+    except VendorError as error:
+        raise OutcomeUnknown("eaccounting.conversion_unclear", words=error.words) from error
+    return _receipt({"OurReference": f"#{mark}", **made}, payload)
+
+
+async def _invoice_bearing(http: Http, mark: str) -> Raw:
+    """The invoice of a conversion that answered nothing. Raises OutcomeUnknown unless it is seen."""
+    place, stands = await _standing(http, mark)
+    if place != INVOICES:
+        raise OutcomeUnknown("eaccounting.unclear_answer")
+    return stands
+
+
+async def update(http: Http, payload: Payload, key: Key, ref: str) -> Receipt:
+    """Makes the draft say what the payload says; all that is not ours goes back as it was (dossier 2: PUT empties).
+
+    Raises RecordRejected when it is an invoice by now: that can only be corrected by a human.
+    """
+    path = f"{DRAFTS}/{ident(ref)}"
+    stands = one_of(await http.get(path, absent=ABSENT))
+    if not ident(stands.get("Id")):
+        raise RecordRejected("eaccounting.already_invoiced", number=payload["number"])
+    if mark_of(stands) not in ("", key.mark):
+        raise RecordRejected("eaccounting.not_our_draft", reference=text(stands.get("OurReference")))
+    body = {**stands, **await _ready(http, payload, key)}
+    changed = one_of(await http.write("PUT", path, body))
+    receipt = _receipt({**body, **(changed or dict.fromkeys(TOTALS))}, payload)
+    return await _converted(http, payload, receipt, key.mark)
+
+
+async def index(
+    http: Http, _administration: str, since: date | None, _settings: Settings
+) -> AsyncIterator[Sequence[Existing]]:
+    """All drafts and invoices since a day, once per number that their references hold."""
+    for place in PLACES:
+        async for part in pages(http, place):
+            yield [
+                one
+                for row in part.records
+                if ident(row.get("Id")) and (since is None or (day(row.get("InvoiceDate")) or since) >= since)
+                for one in _existing(row)
+            ]
+
+
+def _existing(row: Raw) -> Iterator[Existing]:
+    words = f"{text(row.get('OurReference'))} {text(row.get('YourReference'))}".split()
+    numbers = dict.fromkeys(one.strip(",;()") for one in words if any(map(str.isdecimal, one)) and one[:1] != "#")
+    for number in numbers or {"": None}:
+        yield Existing(
+            ref=ident(row.get("Id")),
+            label=_label(row),
+            mark=mark_of(row),
+            number=number,
+            date=day(row.get("InvoiceDate")),
+            total=total_of(row),
+            open_item=mark_of(row) or ident(row.get("Id")),
+        )
+
+
+async def attach(http: Http, _: Payload, ref: str, file: File) -> None:
+    """Hangs the PDF on the draft, or on the invoice that it became; nothing when one hangs there."""
+    kind, own = "customerinvoicedraft", ident(ref)
+    stands = one_of(await http.get(f"{DRAFTS}/{own}", absent=ABSENT))
+    if not ident(stands.get("Id")):
+        kind = "customerinvoice"
+        stands = one_of(await http.get(f"{INVOICES}/{own}", absent=ABSENT)) or await invoice_of(http, own)
+        own = ident(stands.get("Id"))
+    if not own:
+        raise RecordRejected("eaccounting.not_found")
+    if stands.get("SalesDocumentAttachments"):
+        return
+    data = base64.b64encode(file.content).decode()
+    card = {"ContentType": file.media_type, "FileName": file.name, "DockumentId": own, "Data": data}
+    await http.write("POST", f"/salesdocumentattachments/{kind}", card)
+
+
+async def invoice_of(http: Http, name: str, *, afresh: bool = False) -> Raw:
+    """The invoice of our mark or of a draft's id; empty is proof of absence only of a list that was read afresh."""
+    kept = memory(http)
+    async with kept.lock:
+        if kept.invoices is None or afresh:
+            kept.invoices = {own: row for row in await everything(http, INVOICES) for own in names_of(row)}
+    return kept.invoices.get(name, {})
+
+
+def names_of(row: Raw) -> list[str]:
+    """By what an invoice may be known to us: our mark, its id, the id of the draft it came from."""
+    return [one for one in (mark_of(row), ident(row.get("Id")), ident(row.get("CreatedFromDraftId"))) if one]
+
+
+def total_of(row: Raw) -> Decimal | None:
+    """The total, negative for a credit whatever sign it is shown with (unknown, dossier 6.5)."""
+    for name in TOTALS[:2]:
+        found = amount(row.get(name))
+        if found is not None:
+            return -abs(found) if flag(row.get("IsCreditInvoice")) else found
+    return None
+
+
+def _total(row: Raw, payload: Payload) -> Decimal | None:
+    """The total as ours counts it: a draft may show it without VAT (unknown, dossier 8.4)."""
+    total, vat, ours = total_of(row), amount(row.get("TotalVatAmount")), Decimal(str(payload["total"]))
+    net = Decimal(str(payload["net"]))
+    if total is not None and vat is not None and total != ours and abs(total) == abs(net) and ours != net:
+        return ours if abs(total) + abs(vat) == abs(ours) else total
+    return total
+
+
+def _label(row: Raw) -> str:
+    number = text(row.get("InvoiceNumber"))
+    own = text(row.get("OurReference")).partition("#")[0].strip()
+    return f"Factuur {number}" if number.strip("0") else f"Concept {own or ident(row.get('Id'))[:8]}"
+
+
+def _receipt(row: Raw, payload: Payload, *, existed: bool = False) -> Receipt:
+    return Receipt(
+        ref=ident(row.get("Id")),
+        label=_label(row),
+        total=_total(row, payload),
+        open_item=mark_of(row) or ident(row.get("Id")),
+        existed=existed,
+        fingerprint=_fingerprint(row),
+    )
+
+
+def _fingerprint(row: Raw) -> str:
+    """Over what people change on a draft; empty when the answer does not show it in full."""
+    rows = row.get("Rows")
+    if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows) or total_of(row) is None:
+        return ""
+    parts = [text(row.get("CustomerId")).lower(), text(total_of(row)), text(amount(row.get("TotalVatAmount")))]
+    for one in rows:
+        if flag(one.get("IsTextRow")):
+            parts.append(text(one.get("Text")))
+            continue
+        numbers = [amount(one.get(name)) for name in ("Quantity", "UnitPrice")]
+        if None in numbers or not ident(one.get("ArticleId")):
+            return ""
+        parts += [ident(one.get("ArticleId")), text(one.get("Text")), *(text(number) for number in numbers)]
+        parts.append(text(amount(one.get("DiscountPercentage")) or Decimal(0)))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,80 @@
+"""Paging over eAccounting's lists, and the proof that a list was seen whole (dossier 2)."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from connectors.eaccounting.reading import ident, rows, whole
+from hub.sdk.connector import Raw
+from hub.sdk.errors import RecordRejected, TransientError
+from hub.sdk.http import Http
+
+Query = Sequence[tuple[str, str]]
+PAGE = 1000
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Part:
+    """A page: its records, and how many there are in all, when that was said."""
+
+    records: list[Raw]
+    total: int | None
+
+
+async def pages(http: Http, path: str, query: Query = ()) -> AsyncIterator[Part]:
+    """All pages to the end, in the order of the ids. Raises TransientError when the listing repeats itself."""
+    order: Query = [("$orderby", "Id")]
+    page, count, before = 1, 0, ""
+    while True:
+        asked = [*query, ("$page", str(page)), ("$pagesize", str(PAGE))]
+        try:
+            body = await http.get(path, [*asked, *order])
+        except RecordRejected:
+            if not order or page > 1:
+                raise
+            order = []  # Sorting by this property is not confirmed for every list.
+            continue
+        found = rows(body)
+        first = ident(found[0].get("Id")) if found else ""
+        if found and first and first == before:
+            raise TransientError("eaccounting.listing_repeats", path=path)
+        before, count = first, count + len(found)
+        total, last = _meta(body)
+        yield Part(found, total)
+        if not found or (total is not None and count >= total) or (total is None and last is not None and page >= last):
+            return
+        if total is None and last is None and len(found) < PAGE:
+            return
+        page += 1
+
+
+def _meta(body: object) -> tuple[int | None, int | None]:
+    meta = body.get("Meta") if isinstance(body, Mapping) else None
+    meta = meta if isinstance(meta, Mapping) else {}
+    return whole(meta.get("TotalNumberOfResults")), whole(meta.get("TotalNumberOfPages"))
+
+
+async def everything(http: Http, path: str, query: Query = ()) -> list[Raw]:
+    """The whole list. Raises TransientError when it kept moving while it was read: then absence proves nothing."""
+    for _ in range(ATTEMPTS):
+        found: list[Raw] = []
+        totals: set[int] = set()
+        async for part in pages(http, path, query):
+            found += part.records
+            totals |= {part.total} if part.total is not None else set()
+        different = {ident(row.get("Id")) or str(at) for at, row in enumerate(found)}
+        if not totals or totals == {len(different)}:
+            return found
+    raise TransientError("eaccounting.listing_moved", path=path)
+
+
+async def filtered(http: Http, path: str, condition: str, size: int = 10) -> list[Raw] | None:
+    """What a filter lets through, untrusted; None when this filter is not taken."""
+    try:
+        return rows(await http.get(path, [("$filter", condition), ("$page", "1"), ("$pagesize", str(size))]))
+    except RecordRejected:
+        return None
+    except TransientError as error:
+        if error.retry_after is not None:
+            raise
+        return None  # Some servers break on a filter they do not know; the full listing that follows decides.
