@@ -1,13 +1,12 @@
 """Which article a line goes on: the one with the material's number, else the default article of its VAT rate."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from connectors.eaccounting.company import Article, Coding, Company, shown
 from connectors.eaccounting.listing import everything, filtered
-from connectors.eaccounting.reading import ident, one_of, quoted, text
+from connectors.eaccounting.reading import ident, one_of, quoted, text, wrong
 from connectors.eaccounting.remembered import memory
 from connectors.eaccounting.settings import EaccountingSettings
 from hub.accounting.booking import BookedLine
@@ -24,17 +23,8 @@ TO_BE_MADE = "number "
 """Stands before a number in a stored payload where an article's id will be."""
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The article of a line: its id, or the default article that may have to be made first."""
-
-    id: str = ""
-    make: Mapping[str, Any] | None = None
-
-    @property
-    def word(self) -> str:
-        """What a stored row holds as `ArticleId`."""
-        return self.id or f"{TO_BE_MADE}{self.make['Number']}" if self.make else self.id
+Chosen = str | Mapping[str, Any]
+"""The article of a line: its id, or the card of a default article that may have to be made first."""
 
 
 def charged(line: BookedLine, company: Company) -> Decimal | None:
@@ -64,8 +54,7 @@ def choose(line: BookedLine, number: str, company: Company, settings: Eaccountin
     """The article of a line, or why there is none. `number` is the source's own number of the material."""
     rate = article_rate(line, company)
     if rate is None:
-        values = {"line": line.description, "vat": f"{line.vat:f}"}
-        return Finding(key="eaccounting.vat_rate_unknown", values=values)
+        return wrong("eaccounting.vat_rate_unknown", line=line.description, vat=f"{line.vat:f}")
     own = company.articles.get(number.strip()) if number.strip() else None
     if own is not None and own.active:
         return _own(own, number, line, rate, company)
@@ -76,9 +65,8 @@ def _own(own: Article, number: str, line: BookedLine, rate: Decimal, company: Co
     theirs = next((one.rate for one in company.codings if one.id == own.coding), None)
     uncharged = line.vat_class is not None and line.vat_class.treatment in UNCHARGED
     if theirs is not None and theirs != rate and not uncharged:
-        values = {"article": number, "set_up": shown(theirs), "charged": shown(rate)}
-        return Finding(key="eaccounting.article_other_vat", values=values)
-    return Chosen(own.id)
+        return wrong("eaccounting.article_other_vat", article=number, set_up=shown(theirs), charged=shown(rate))
+    return own.id
 
 
 def default(rate: Decimal, account: str, company: Company, settings: EaccountingSettings) -> Chosen | Finding:
@@ -92,23 +80,16 @@ def default(rate: Decimal, account: str, company: Company, settings: Eaccounting
     for number in numbers[first:]:
         stands = company.articles.get(number)
         if stands is not None and stands.active and stands.coding in ("", coding.id):
-            return Chosen(stands.id)
+            return stands.id
         if stands is None:
-            return Chosen(make=_new(number, rate, coding, company))
-    return Finding(key="eaccounting.default_article_taken", values={"article": numbers[-1]})
+            return _new(number, rate, coding, company)
+    return wrong("eaccounting.default_article_taken", article=numbers[-1])
 
 
 def _new(number: str, rate: Decimal, coding: Coding, company: Company) -> Mapping[str, Any]:
     """Prices 0 and 0 fit every rate (dossier 3.4)."""
-    return {
-        "Number": number,
-        "Name": f"Verkoop {shown(rate)}% btw",
-        "IsActive": True,
-        "NetPrice": 0,
-        "GrossPrice": 0,
-        "CodingId": coding.id,
-        "UnitId": company.unit,
-    }
+    named = {"Number": number, "Name": f"Verkoop {shown(rate)}% btw", "IsActive": True}
+    return {**named, "NetPrice": 0, "GrossPrice": 0, "CodingId": coding.id, "UnitId": company.unit}
 
 
 def coding_for(rate: Decimal, account: str, company: Company, settings: EaccountingSettings) -> Coding | Finding:
@@ -122,9 +103,8 @@ def coding_for(rate: Decimal, account: str, company: Company, settings: Eaccount
     for found in (posting, chosen, fitting if not wanted else [], services if not wanted else []):
         if len(found) == 1:
             return found[0]
-    values = {"rate": shown(rate), "choices": ", ".join(one.name for one in fitting)}
     key = "eaccounting.coding_choose" if fitting else "eaccounting.coding_missing"
-    return Finding(key=key, values=values, field=field)
+    return wrong(key, field=field, rate=shown(rate), choices=", ".join(one.name for one in fitting))
 
 
 async def stand(http: Http, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

@@ -1,8 +1,6 @@
 """The company behind a connection: who it is, and the codings, articles, units and terms that exports choose from."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 from connectors.eaccounting.listing import everything
 from connectors.eaccounting.reading import flag, ident, one_of, percentage, text, whole
 from hub.accounting.chart import Master
+from hub.accounting.documents import Amount, Part
 from hub.sdk.connector import Identity, Raw
 from hub.sdk.errors import ConfigError
 from hub.sdk.http import Http
@@ -19,19 +18,17 @@ BOOKKEEPING_ONLY = 3
 _STATUSES = {0: "eaccounting.company_not_active", 2: "eaccounting.company_read_only"}
 
 
-@dataclass(frozen=True)
-class Coding:
+class Coding(Part):
     """An article account coding: the VAT rate it charges and the accounts it posts on."""
 
     id: str
     name: str
-    rate: Decimal | None
+    rate: Amount | None
     service: bool
     accounts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Article:
+class Article(Part):
     """An article that stands there."""
 
     id: str
@@ -39,8 +36,7 @@ class Article:
     active: bool
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(Part):
     """Terms of payment for sales."""
 
     id: str
@@ -48,17 +44,17 @@ class Terms:
     days: int | None
 
 
-@dataclass(frozen=True)
-class Company:
-    """What a master says, read back."""
+class Company(Part):
+    """What the master data hold for exports."""
 
-    country: str
-    reverse_charge: bool
-    codings: tuple[Coding, ...]
-    articles: Mapping[str, Article]
-    terms: tuple[Terms, ...]
-    default_terms: str
-    unit: str
+    country: str = "NL"
+    reverse_charge: bool = True
+    """False when the company settings say that it is off."""
+    codings: tuple[Coding, ...] = ()
+    articles: Mapping[str, Article] = {}
+    terms: tuple[Terms, ...] = ()
+    default_terms: str = ""
+    unit: str = ""
 
 
 async def _settings(http: Http) -> Raw:
@@ -94,8 +90,7 @@ async def administrations(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
 
 async def article_codings(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
     """The codings that are in use, with their rates."""
-    found = [coding_of(row) for row in await everything(http, "/articleaccountcodings") if usable(row)]
-    return [Option(one.id, f"{one.name} ({shown(one.rate)}%)" if one.rate is not None else one.name) for one in found]
+    return [Option(one.id, f"{one.name} ({shown(one.rate) or '?'}%)") for one in await _codings(http)]
 
 
 async def payment_terms(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
@@ -105,12 +100,7 @@ async def payment_terms(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
 
 async def accounts(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
     """The revenue accounts of the codings in use."""
-    names: dict[str, str] = {}
-    for row in await everything(http, "/articleaccountcodings"):
-        if usable(row):
-            one = coding_of(row)
-            for number in one.accounts:
-                names.setdefault(number, one.name)
+    names = {number: one.name for one in reversed(await _codings(http)) for number in one.accounts}
     return [Option(number, f"{number} {name}") for number, name in sorted(names.items())]
 
 
@@ -120,26 +110,33 @@ async def master(http: Http, administration: str) -> Master:
     if _tenant(found) != administration:
         values = {"company": text(found.get("Name")), "administration": administration}
         raise ConfigError("eaccounting.other_company", field="administrations", **values)
-    codings = [row for row in await everything(http, "/articleaccountcodings") if usable(row)]
-    articles = [row for row in await everything(http, "/articles") if text(row.get("Number"))]
     reverse = found.get("UsesReverseConstructionVat")
-    extra = {
-        "country": text(found.get("CountryCode")).upper() or "NL",
-        "reverse_charge": "no" if reverse is not None and not flag(reverse) else "yes",
-        "codings": json.dumps([_packed(coding_of(row)) for row in codings]),
-        "articles": json.dumps(
-            {
-                text(row.get("Number")): [ident(row.get("Id")), ident(row.get("CodingId")), usable(row)]
-                for row in articles
-                if ident(row.get("Id"))
-            }
-        ),
-        "terms": json.dumps([[one.id, one.name, one.days] for one in await _terms(http)]),
-        "default_terms": ident(found.get("TermsOfPaymentId")),
-        "unit": _unit(await everything(http, "/units")),
-    }
-    currency = text(found.get("CurrencyCode")).upper() or "EUR"
-    return Master(administration=administration, name=text(found.get("Name")), currency=currency, extra=extra)
+    company = Company(
+        country=text(found.get("CountryCode")).upper() or "NL",
+        reverse_charge=reverse is None or flag(reverse),
+        codings=await _codings(http),
+        articles={
+            text(row.get("Number")): Article(id=own, coding=ident(row.get("CodingId")), active=usable(row))
+            for row in await everything(http, "/articles")
+            if (own := ident(row.get("Id"))) and text(row.get("Number"))
+        },
+        terms=await _terms(http),
+        default_terms=ident(found.get("TermsOfPaymentId")),
+        unit=_unit(await everything(http, "/units")),
+    )
+    currency, name = text(found.get("CurrencyCode")).upper() or "EUR", text(found.get("Name"))
+    extra = {"company": company.model_dump_json()}
+    return Master(administration=administration, name=name, currency=currency, extra=extra)
+
+
+@lru_cache(maxsize=16)
+def _read(stored: str) -> Company:
+    return Company.model_validate_json(stored)
+
+
+def company_of(known: Master) -> Company:
+    """What `master` put into `extra`; empty lists when it is another's master."""
+    return _read(known.extra.get("company", "{}"))
 
 
 def usable(row: Raw) -> bool:
@@ -162,19 +159,18 @@ def coding_of(row: Raw) -> Coding:
     )
 
 
-def _packed(one: Coding) -> list[object]:
-    return [one.id, one.name, None if one.rate is None else str(one.rate), one.service, list(one.accounts)]
+async def _codings(http: Http) -> tuple[Coding, ...]:
+    return tuple(coding_of(row) for row in await everything(http, "/articleaccountcodings") if usable(row))
 
 
-async def _terms(http: Http) -> list[Terms]:
-    found = await everything(http, "/termsofpayments")
-    return [
-        Terms(ident(row.get("Id")), text(row.get("Name")), whole(row.get("NumberOfDays")))
-        for row in found
-        if ident(row.get("Id"))
+async def _terms(http: Http) -> tuple[Terms, ...]:
+    return tuple(
+        Terms(id=own, name=text(row.get("Name")), days=whole(row.get("NumberOfDays")))
+        for row in await everything(http, "/termsofpayments")
+        if (own := ident(row.get("Id")))
         and (row.get("AvailableForSales") is None or flag(row.get("AvailableForSales")))
         and (whole(row.get("TermsOfPaymentTypeId")) or 0) == 0
-    ]
+    )
 
 
 def _unit(found: Sequence[Raw]) -> str:
@@ -183,33 +179,6 @@ def _unit(found: Sequence[Raw]) -> str:
     words = ("Code", "Abbreviation", "AbbreviationEnglish", "Name")
     named = [row for row in found if any(text(row.get(one)).lower().rstrip(".") in pieces for one in words)]
     return next((own for row in [*named, *found] if (own := ident(row.get("Id")))), "")
-
-
-def company_of(known: Master) -> Company:
-    """What `master` put into `extra`; empty lists when it is another's master."""
-    extra = known.extra
-    return Company(
-        country=extra.get("country", "NL"),
-        reverse_charge=extra.get("reverse_charge", "yes") == "yes",
-        codings=_codings(extra.get("codings", "[]")),
-        articles=_articles(extra.get("articles", "{}")),
-        terms=tuple(Terms(*one) for one in json.loads(extra.get("terms", "[]"))),
-        default_terms=extra.get("default_terms", ""),
-        unit=extra.get("unit", ""),
-    )
-
-
-@lru_cache(maxsize=16)
-def _codings(stored: str) -> tuple[Coding, ...]:
-    return tuple(
-        Coding(own, name, None if rate is None else Decimal(rate), service, tuple(numbers))
-        for own, name, rate, service, numbers in json.loads(stored)
-    )
-
-
-@lru_cache(maxsize=16)
-def _articles(stored: str) -> Mapping[str, Article]:
-    return {number: Article(*facts) for number, facts in json.loads(stored).items()}
 
 
 def shown(rate: Decimal | None) -> str:

@@ -8,7 +8,7 @@ from stdnum.exceptions import ValidationError
 
 from connectors.eaccounting.company import Company, company_of
 from connectors.eaccounting.listing import PAGE, everything, filtered, pages
-from connectors.eaccounting.reading import cut, flag, ident, one_of, quoted, text
+from connectors.eaccounting.reading import cut, flag, ident, one_of, quoted, text, wrong
 from connectors.eaccounting.remembered import memory
 from connectors.eaccounting.settings import EaccountingSettings
 from hub.accounting.booking import Booking, CustomerBooking
@@ -19,7 +19,7 @@ from hub.sdk.errors import OutcomeUnknown, RecordRejected
 from hub.sdk.http import Http
 from hub.sdk.settings import Settings
 
-NAME, STREET, CITY, POSTAL_CODE, NUMBER = 50, 50, 50, 10, 16
+NAME, STREET, CITY, POSTAL_CODE, NUMBER, EMAIL, PHONE, CONTACT, CHAMBER = 50, 50, 50, 10, 16, 255, 50, 100, 20
 """Longest texts (dossier 3.1)."""
 NO_POSTAL_CODE, NO_CITY = "00000", "Onbekend"
 """What other clients fill in for what the source does not know (dossier 7)."""
@@ -42,28 +42,27 @@ def validate(booking: Booking, master: Master, settings: Settings) -> list[Findi
 
 
 def _address(customer: Customer, settings: EaccountingSettings) -> Iterable[Finding]:
-    home = customer.address
-    missing = [name for name in ("postal_code", "city") if not getattr(home, name).strip()]
+    home, name = customer.address, customer.name
+    country = home.country.strip()
+    missing = [part for part in ("postal_code", "city") if not getattr(home, part).strip()]
     if missing and settings.missing_address == "ask":
         key = "eaccounting.address_incomplete" if len(missing) > 1 else f"eaccounting.{missing[0]}_missing"
-        yield Finding(key=key, values={"customer": customer.name}, field="missing_address")
+        yield wrong(key, field="missing_address", customer=name)
     if len(home.postal_code.strip()) > POSTAL_CODE:
-        values = {"customer": customer.name, "postal_code": home.postal_code}
-        yield Finding(key="eaccounting.postal_code_too_long", values=values)
-    if home.country.strip() and not (len(home.country.strip()) == 2 and home.country.strip().isalpha()):
-        values = {"customer": customer.name, "country": home.country}
-        yield Finding(key="eaccounting.country_unknown", values=values)
+        yield wrong("eaccounting.postal_code_too_long", customer=name, postal_code=home.postal_code)
+    if country and not (len(country) == 2 and country.isalpha()):
+        yield wrong("eaccounting.country_unknown", customer=name, country=country)
 
 
 def _identity(customer: Customer, company: Company, settings: EaccountingSettings) -> Iterable[Finding]:
-    number = customer.number.strip()
+    number, vat_number = customer.number.strip(), customer.vat_number.strip()
     if len(number) > NUMBER:
-        yield Finding(key="eaccounting.customer_number_too_long", values={"customer": customer.name, "number": number})
-    if customer.vat_number.strip() and settings.invalid_vat_number == "ask" and _vat_number(customer, company) is None:
-        values = {"customer": customer.name, "vat_number": customer.vat_number}
-        yield Finding(key="eaccounting.vat_number_invalid", values=values, field="invalid_vat_number")
+        yield wrong("eaccounting.customer_number_too_long", customer=customer.name, number=number)
+    if vat_number and settings.invalid_vat_number == "ask" and _vat_number(customer, company) is None:
+        key = "eaccounting.vat_number_invalid"
+        yield wrong(key, field="invalid_vat_number", customer=customer.name, vat_number=vat_number)
     if not _terms(customer, company, settings):
-        yield Finding(key="eaccounting.payment_terms_missing", values={}, field="customer_payment_terms")
+        yield wrong("eaccounting.payment_terms_missing", field="customer_payment_terms")
 
 
 def _vat_number(customer: Customer, company: Company) -> str | None:
@@ -95,32 +94,30 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
     if found := validate(booking, master, settings):
         raise RecordRejected(found[0].key, findings=found)
     body = _body(customer, company_of(master), chosen)
-    told = [f"{long} -> {body[name]}" for name, long in _shortened(customer) if body.get(name) != long]
-    if customer.vat_number.strip() and not body.get("VatNumber"):
-        told.append(f"{customer.vat_number} -> -")
-    return {
-        "administration": booking.administration,
-        "number": customer.number.strip(),
-        "complete": chosen.customer_changes == "complete",
-        "told": told,
-        "body": body,
-    }
+    said = {"Name": customer.name, "InvoiceCity": customer.address.city, "VatNumber": customer.vat_number}
+    told = [f"{words} -> {body.get(name, '-')}" for name, words in said.items() if _cut_off(words, body.get(name))]
+    complete = chosen.customer_changes == "complete"
+    return {"number": customer.number.strip(), "complete": complete, "told": told, "body": body}
 
 
-def _shortened(customer: Customer) -> list[tuple[str, str]]:
-    return [
-        ("Name", " ".join(customer.name.split())),
-        ("InvoiceCity", customer.address.city.strip() or NO_CITY),
-        ("InvoicePostalCode", customer.address.postal_code.strip() or NO_POSTAL_CODE),
-    ]
+def _cut_off(words: str, left: str | None) -> bool:
+    return len(" ".join(words.split())) > len(left or "") and bool(words.strip())
 
 
 def _body(customer: Customer, company: Company, settings: EaccountingSettings) -> dict[str, Any]:
-    home = customer.address
+    home, business = customer.address, not customer.is_person
     street = " ".join(home.street.split())
     first = cut(street, STREET)
-    email = next((one for one in customer.emails if one and len(one) <= 255), "")
-    business = not customer.is_person
+    known = {
+        "InvoiceAddress1": first,
+        "InvoiceAddress2": cut(street[len(first) :], STREET),
+        "InvoiceCountryCode": home.country.strip().upper() or company.country,
+        "EmailAddress": next((one for one in customer.emails if one and len(one) <= EMAIL), ""),
+        "Telephone": customer.phone.strip() if len(customer.phone.strip()) <= PHONE else "",
+        "ContactPersonName": cut(customer.contact, CONTACT),
+        "CorporateIdentityNumber": customer.chamber_of_commerce.strip()[:CHAMBER] if business else "",
+        "VatNumber": (_vat_number(customer, company) or "") if business else "",
+    }
     return {
         "Name": cut(customer.name, NAME),
         "InvoicePostalCode": home.postal_code.strip() or NO_POSTAL_CODE,
@@ -128,21 +125,8 @@ def _body(customer: Customer, company: Company, settings: EaccountingSettings) -
         "TermsOfPaymentId": _terms(customer, company, settings),
         "IsPrivatePerson": customer.is_person,
         "IsActive": True,
-        **_filled(
-            InvoiceAddress1=first,
-            InvoiceAddress2=cut(street[len(first) :], STREET),
-            InvoiceCountryCode=home.country.strip().upper() or company.country,
-            EmailAddress=email,
-            Telephone=customer.phone.strip() if len(customer.phone.strip()) <= 50 else "",
-            ContactPersonName=cut(customer.contact, 100),
-            CorporateIdentityNumber=customer.chamber_of_commerce.strip()[:20] if business else "",
-            VatNumber=_vat_number(customer, company) or "" if business else "",
-        ),
+        **{name: value for name, value in known.items() if value},
     }
-
-
-def _filled(**values: str) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value}
 
 
 def number_of(payload: Payload, key: Key) -> str:
@@ -166,7 +150,8 @@ def _bears(row: Raw, number: str) -> bool:
 async def match(http: Http, booking: Booking) -> Sequence[Existing]:
     """The customer with the number of this one."""
     number = cast(CustomerBooking, booking).customer.number.strip()
-    return [_existing(row) for row in await _known(http, number)] if number else []
+    found = await _known(http, number) if number else []
+    return [Existing(ref=ident(row.get("Id")), label=_label(row), number=number) for row in found]
 
 
 async def _known(http: Http, number: str) -> list[Raw]:
@@ -271,8 +256,3 @@ def _label(row: Raw) -> str:
 
 def _receipt(row: Raw, *, existed: bool = False, told: Sequence[str] = ()) -> Receipt:
     return Receipt(ref=ident(row.get("Id")), label=_label(row), existed=existed, warnings=tuple(told))
-
-
-def _existing(row: Raw) -> Existing:
-    emails = tuple(one for one in (text(row.get("EmailAddress")).lower(),) if one)
-    return Existing(ref=ident(row.get("Id")), label=_label(row), number=text(row.get("CustomerNumber")), emails=emails)

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -34,7 +34,8 @@ async def find(http: Http, key: Key, payload: Payload) -> Receipt | None:
     if not stands:
         return None
     receipt = _receipt(stands, payload, existed=True)
-    return await _converted(http, payload, receipt, key.mark) if place == DRAFTS else receipt
+    unfinished = place == DRAFTS and _rows_of(stands) == _rows_of(payload["body"])
+    return await _converted(http, payload, receipt, key.mark) if unfinished else receipt
 
 
 async def _standing(http: Http, mark: str) -> tuple[str, Raw]:
@@ -42,23 +43,16 @@ async def _standing(http: Http, mark: str) -> tuple[str, Raw]:
 
     Raises OutcomeUnknown when the key stands on more than one document.
     """
-    for look in (_asked, _listed):
+    for asked in (True, False):
         for place in PLACES:
-            found = {ident(row.get("Id")): row for row in await look(http, place, mark) if mark_of(row) == mark}
+            wanted = f"contains(OurReference,'{mark}')"
+            rows = await filtered(http, place, wanted) or [] if asked else await everything(http, place)
+            found = {ident(row.get("Id")): row for row in rows if mark_of(row) == mark}
             if len(found) > 1:
-                shown = ", ".join(sorted(_label(row) for row in found.values()))
-                raise OutcomeUnknown("eaccounting.key_twice", documents=shown)
+                raise OutcomeUnknown("eaccounting.key_twice", documents=", ".join(sorted(map(_label, found.values()))))
             for row in found.values():
                 return place, row
     return "", {}
-
-
-async def _asked(http: Http, place: str, mark: str) -> list[Raw]:
-    return await filtered(http, place, f"contains(OurReference,'{mark}')") or []
-
-
-async def _listed(http: Http, place: str, _: str) -> list[Raw]:
-    return await everything(http, place)
 
 
 async def write(http: Http, payload: Payload, key: Key) -> Receipt:
@@ -66,19 +60,8 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
     body = await _ready(http, payload, key)
     made = one_of(await http.write("POST", DRAFTS, body))
     if not ident(made.get("Id")):
-        made = await _read_back(http, key.mark)
+        made = await _read_back(http, key.mark, PLACES)
     return await _converted(http, payload, _receipt({**body, **made}, payload), key.mark)
-
-
-async def _read_back(http: Http, mark: str) -> Raw:
-    """A draft of which the answer said nothing. Raises OutcomeUnknown unless it is seen."""
-    try:
-        _, stands = await _standing(http, mark)
-    except VendorError as error:
-        raise OutcomeUnknown("eaccounting.unclear_answer", words=error.words) from error
-    if not stands:
-        raise OutcomeUnknown("eaccounting.unclear_answer")
-    return stands
 
 
 async def _ready(http: Http, payload: Payload, key: Key) -> dict[str, Any]:
@@ -90,11 +73,8 @@ async def _ready(http: Http, payload: Payload, key: Key) -> dict[str, Any]:
     if payload["reverse_charge"]:
         await customers.allow_reverse_charge(http, customer)
     made = await articles.stand(http, payload["articles"])
-    rows = [dict(row) for row in body["Rows"]]
-    for row in rows:
-        number = text(row.get("ArticleId")).removeprefix(articles.TO_BE_MADE)
-        if number in made:
-            row["ArticleId"] = made[number]
+    ids = {f"{articles.TO_BE_MADE}{number}": own for number, own in made.items()}
+    rows = [{**row, "ArticleId": ids.get(own, own)} if (own := row.get("ArticleId")) else row for row in body["Rows"]]
     return {**body, "OurReference": reference(payload["number"], key.mark), "Rows": rows}
 
 
@@ -108,20 +88,21 @@ async def _converted(http: Http, payload: Payload, draft: Receipt, mark: str) ->
     keep = {"keepOriginalDraftDate": "true", "overrideCompanyKeepOriginalDraftDate": "true"}
     try:
         made = one_of(await http.write("POST", f"{DRAFTS}/{draft.ref}/convert", None, keep))
-        made = made if ident(made.get("Id")) else await _invoice_bearing(http, mark)
+        made = made if ident(made.get("Id")) else await _read_back(http, mark, (INVOICES,))
     except (RecordRejected, ConfigError) as error:
         return Receipt(draft.ref, draft.label, draft.total, draft.open_item, draft.existed, (error.words or error.key,))
-    except OutcomeUnknown:
-        raise
     except VendorError as error:
         raise OutcomeUnknown("eaccounting.conversion_unclear", words=error.words) from error
     return _receipt({"OurReference": f"#{mark}", **made}, payload)
 
 
-async def _invoice_bearing(http: Http, mark: str) -> Raw:
-    """The invoice of a conversion that answered nothing. Raises OutcomeUnknown unless it is seen."""
-    place, stands = await _standing(http, mark)
-    if place != INVOICES:
+async def _read_back(http: Http, mark: str, places: Sequence[str]) -> Raw:
+    """A document of which an answer said nothing. Raises OutcomeUnknown unless it is seen."""
+    try:
+        place, stands = await _standing(http, mark)
+    except VendorError as error:
+        raise OutcomeUnknown("eaccounting.unclear_answer", words=error.words) from error
+    if place not in places:
         raise OutcomeUnknown("eaccounting.unclear_answer")
     return stands
 
@@ -143,33 +124,20 @@ async def update(http: Http, payload: Payload, key: Key, ref: str) -> Receipt:
     return await _converted(http, payload, receipt, key.mark)
 
 
-async def index(
-    http: Http, _administration: str, since: date | None, _settings: Settings
-) -> AsyncIterator[Sequence[Existing]]:
+async def index(http: Http, _: str, since: date | None, __: Settings) -> AsyncIterator[Sequence[Existing]]:
     """All drafts and invoices since a day, once per number that their references hold."""
     for place in PLACES:
         async for part in pages(http, place):
-            yield [
-                one
-                for row in part.records
-                if ident(row.get("Id")) and (since is None or (day(row.get("InvoiceDate")) or since) >= since)
-                for one in _existing(row)
-            ]
+            late = [row for row in part.records if since is None or (day(row.get("InvoiceDate")) or since) >= since]
+            yield [one for row in late if ident(row.get("Id")) for one in _existing(row)]
 
 
 def _existing(row: Raw) -> Iterator[Existing]:
     words = f"{text(row.get('OurReference'))} {text(row.get('YourReference'))}".split()
     numbers = dict.fromkeys(one.strip(",;()") for one in words if any(map(str.isdecimal, one)) and one[:1] != "#")
+    own, mark = ident(row.get("Id")), mark_of(row)
     for number in numbers or {"": None}:
-        yield Existing(
-            ref=ident(row.get("Id")),
-            label=_label(row),
-            mark=mark_of(row),
-            number=number,
-            date=day(row.get("InvoiceDate")),
-            total=total_of(row),
-            open_item=mark_of(row) or ident(row.get("Id")),
-        )
+        yield Existing(own, _label(row), mark, number, day(row.get("InvoiceDate")), total_of(row), (), mark or own)
 
 
 async def attach(http: Http, _: Payload, ref: str, file: File) -> None:
@@ -228,29 +196,26 @@ def _label(row: Raw) -> str:
 
 
 def _receipt(row: Raw, payload: Payload, *, existed: bool = False) -> Receipt:
-    return Receipt(
-        ref=ident(row.get("Id")),
-        label=_label(row),
-        total=_total(row, payload),
-        open_item=mark_of(row) or ident(row.get("Id")),
-        existed=existed,
-        fingerprint=_fingerprint(row),
-    )
+    own = ident(row.get("Id"))
+    return Receipt(own, _label(row), _total(row, payload), mark_of(row) or own, existed, (), _fingerprint(row))
+
+
+def _rows_of(row: Raw) -> list[tuple[str, ...]] | None:
+    """What people change on the rows; None when they are not shown in full."""
+    rows, found = row.get("Rows"), list[tuple[str, ...]]()
+    for one in rows if isinstance(rows, list | tuple) else [None]:
+        given = one if isinstance(one, Mapping) else {}
+        numbers = [amount(given.get(name)) for name in ("Quantity", "UnitPrice")]
+        if not flag(given.get("IsTextRow")) and None in numbers:
+            return None
+        discount = amount(given.get("DiscountPercentage")) or Decimal(0)
+        worth = () if flag(given.get("IsTextRow")) else (*map(text, numbers), text(discount))
+        found.append((text(given.get("Text")), *worth))
+    return found
 
 
 def _fingerprint(row: Raw) -> str:
     """Over what people change on a draft; empty when the answer does not show it in full."""
-    rows = row.get("Rows")
-    if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows) or total_of(row) is None:
-        return ""
-    parts = [text(row.get("CustomerId")).lower(), text(total_of(row)), text(amount(row.get("TotalVatAmount")))]
-    for one in rows:
-        if flag(one.get("IsTextRow")):
-            parts.append(text(one.get("Text")))
-            continue
-        numbers = [amount(one.get(name)) for name in ("Quantity", "UnitPrice")]
-        if None in numbers or not ident(one.get("ArticleId")):
-            return ""
-        parts += [ident(one.get("ArticleId")), text(one.get("Text")), *(text(number) for number in numbers)]
-        parts.append(text(amount(one.get("DiscountPercentage")) or Decimal(0)))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    rows, total = _rows_of(row), total_of(row)
+    parts = [text(row.get("CustomerId")).lower(), text(total), text(amount(row.get("TotalVatAmount"))), str(rows)]
+    return "" if rows is None or total is None else hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

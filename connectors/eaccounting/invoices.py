@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from connectors.eaccounting import articles
 from connectors.eaccounting.company import Company, company_of, shown
-from connectors.eaccounting.reading import cut, ident
+from connectors.eaccounting.reading import cut, ident, wrong
 from connectors.eaccounting.settings import EaccountingSettings
 from hub.accounting.booking import BookedLine, Booking, SalesBooking
 from hub.accounting.chart import Master
@@ -22,6 +22,8 @@ QUANTITY_PLACES, DOMESTIC_PLACES, FOREIGN_PLACES = 2, 2, 4
 """Decimals (dossier 2)."""
 DISCOUNT_PLACES = 4
 LARGEST_PRICE = Decimal(10_000_000)
+NOBODY = "0"
+"""Stands for a customer that is yet to be made, in a preview."""
 _ABROAD = (VatTreatment.icp, VatTreatment.export)
 
 
@@ -73,7 +75,7 @@ def validate(booking: Booking, master: Master, settings: Settings) -> list[Findi
             unique.setdefault((finding.key, *sorted(finding.values.values())), finding)
     found = [*unique.values()]
     if all(line.is_text for line in lines):
-        found.append(Finding(key="eaccounting.no_rows", values={"number": sale.invoice.number}))
+        found.append(wrong("eaccounting.no_rows", number=sale.invoice.number))
     if not found and sum((line.net for line in sale.lines), ZERO) == sale.invoice.total_net:
         found += _vat(sale, company)
     return found
@@ -86,9 +88,9 @@ def _line(line: Line, company: Company, settings: EaccountingSettings) -> Iterab
     if isinstance(article, Finding):
         yield article
     if _reverse(line) and not company.reverse_charge:
-        yield Finding(key="eaccounting.reverse_charge_off", values={"line": line.words})
+        yield wrong("eaccounting.reverse_charge_off", line=line.words)
     if abs(line.booked.net) >= LARGEST_PRICE:
-        yield Finding(key="eaccounting.amount_too_large", values={"amount": f"{line.booked.net:f}"})
+        yield wrong("eaccounting.amount_too_large", amount=f"{line.booked.net:f}")
 
 
 def _vat(sale: SalesBooking, company: Company) -> Iterable[Finding]:
@@ -101,8 +103,8 @@ def _vat(sale: SalesBooking, company: Company) -> Iterable[Finding]:
     by_rate = sum((cents(net * rate / 100) for rate, net in nets.items()), ZERO)
     wanted = sale.invoice.total_vat
     if wanted not in (by_row, by_rate):
-        values = {"vat": f"{wanted:f}", "computed": f"{by_rate:f}", "difference": f"{by_rate - wanted:f}"}
-        yield Finding(key="eaccounting.vat_differs", values=values)
+        difference = f"{by_rate - wanted:f}"
+        yield wrong("eaccounting.vat_differs", vat=f"{wanted:f}", computed=f"{by_rate:f}", difference=difference)
 
 
 def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
@@ -110,7 +112,7 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
     sale, chosen = _narrowed(booking, settings)
     if found := validate(booking, master, settings):
         raise RecordRejected(found[0].key, findings=found)
-    if not ident(sale.customer):
+    if not ident(sale.customer) and sale.customer != NOBODY:
         raise RecordRejected("eaccounting.customer_unknown", customer=sale.customer)
     company, invoice, lines = company_of(master), sale.invoice, _lines(sale, chosen)
     make: dict[str, Any] = {}
@@ -120,13 +122,11 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
     for at, row in enumerate(rows, 1):
         row["LineNumber"] = at
     return {
-        "administration": sale.administration,
         "number": invoice.number,
         "total": cents(invoice.total),
         "net": cents(invoice.total_net),
-        "vat": cents(invoice.total_vat),
         "currency": "" if invoice.currency == master.currency else invoice.currency,
-        "reverse_charge": any(_reverse(line) for line in lines),
+        "reverse_charge": any(map(_reverse, lines)),
         "convert": chosen.export_as == "invoice",
         "articles": make,
         "body": {**_head(sale), "Rows": rows},
@@ -134,18 +134,17 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
 
 
 def _head(sale: SalesBooking) -> dict[str, Any]:
+    """All but the rows; the currency and the terms are the customer's."""
     invoice = sale.invoice
     due = invoice.due_date if invoice.due_date and invoice.due_date >= sale.date else None
-    return {
-        "CustomerId": ident(sale.customer),
-        "EuThirdParty": False,
-        "RotReducedInvoicingType": 0,
-        "IsCreditInvoice": invoice.is_credit,
+    fixed = {"EuThirdParty": False, "RotReducedInvoicingType": 0, "ReplaceUnitPriceWhenZero": False}
+    head = {"CustomerId": ident(sale.customer), "IsCreditInvoice": invoice.is_credit, **fixed}
+    words = {
         "InvoiceDate": sale.date.isoformat(),
-        **({"DueDate": due.isoformat()} if due else {}),
-        **({"YourReference": cut(invoice.reference, REFERENCE)} if invoice.reference.strip() else {}),
-        "ReplaceUnitPriceWhenZero": False,
+        "DueDate": due.isoformat() if due else "",
+        "YourReference": cut(invoice.reference, REFERENCE),
     }
+    return head | {name: value for name, value in words.items() if value}
 
 
 def _subject(sale: SalesBooking, lines: Sequence[Line]) -> str:
@@ -161,31 +160,21 @@ def _rows(line: Line, company: Company, settings: EaccountingSettings, make: dic
     article = articles.choose(line.booked, _material(line), company, settings)
     if isinstance(article, Finding):
         raise RecordRejected(article.key, findings=[article])
-    if article.make is not None:
-        make[article.make["Number"]] = article.make
+    if not isinstance(article, str):
+        make[article["Number"]] = article
+        article = f"{articles.TO_BE_MADE}{article['Number']}"
     quantity, price, discount, told = _priced(line)
-    words = line.words.strip()
-    if told:
-        words = f"{words} ({told})".strip()
-    row = {
-        "IsTextRow": False,
-        "ArticleId": article.word,
-        "Quantity": quantity,
-        "UnitPrice": price,
-        "DiscountPercentage": discount,
-        "ReversedConstructionServicesVatFree": _reverse(line),
-        **({"Text": words[:TEXT]} if words else {}),
-    }
+    words = f"{line.words.strip()} {told}".strip()
+    worth = {"Quantity": quantity, "UnitPrice": price, "DiscountPercentage": discount}
+    kind = {"IsTextRow": False, "ReversedConstructionServicesVatFree": _reverse(line), "ArticleId": article}
+    row = {**kind, **worth, **({"Text": words[:TEXT]} if words else {})}
     return [row, *_text_rows(words[TEXT:])]
 
 
 def _text_rows(words: str) -> Iterator[dict[str, Any]]:
     for at in range(0, len(words.strip()), TEXT):
-        yield {
-            "IsTextRow": True,
-            "Text": words.strip()[at : at + TEXT],
-            "ReversedConstructionServicesVatFree": False,
-        }
+        part = words.strip()[at : at + TEXT]
+        yield {"IsTextRow": True, "Text": part, "ReversedConstructionServicesVatFree": False}
 
 
 def _material(line: Line) -> str:
@@ -211,11 +200,7 @@ def _priced(line: Line) -> tuple[Decimal, Decimal, Decimal, str]:
         for discount in _discounts(quantity * price, net):
             if cents(quantity * price * (1 - discount)) == net:
                 return quantity, price, discount, ""
-    if quantity and _fits(quantity, QUANTITY_PLACES):
-        near = (net / quantity).quantize(Decimal(1).scaleb(-places))
-        if cents(quantity * near) == net and near == price.quantize(Decimal(1).scaleb(-places)):
-            return quantity, near, ZERO, ""
-    return Decimal(1), net, ZERO, f"{shown(abs(quantity))} x {shown(abs(price))}"
+    return Decimal(1), net, ZERO, f"({shown(abs(quantity))} x {shown(abs(price))})"
 
 
 def _printed(line: Line) -> tuple[Decimal | None, Decimal | None]:

@@ -1,6 +1,6 @@
 """Paging over eAccounting's lists, and the proof that a list was seen whole (dossier 2)."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from connectors.eaccounting.reading import ident, rows, whole
@@ -8,7 +8,6 @@ from hub.sdk.connector import Raw
 from hub.sdk.errors import RecordRejected, TransientError
 from hub.sdk.http import Http
 
-Query = Sequence[tuple[str, str]]
 PAGE = 1000
 ATTEMPTS = 3
 
@@ -21,18 +20,21 @@ class Part:
     total: int | None
 
 
-async def pages(http: Http, path: str, query: Query = ()) -> AsyncIterator[Part]:
-    """All pages to the end, in the order of the ids. Raises TransientError when the listing repeats itself."""
-    order: Query = [("$orderby", "Id")]
+async def pages(http: Http, path: str, condition: str = "") -> AsyncIterator[Part]:
+    """All pages to the end, in the order of the ids; without order, then without condition where those are refused.
+
+    Raises TransientError when the listing repeats itself.
+    """
+    wishes = [("$filter", condition)] if condition else []
+    wishes.append(("$orderby", "Id"))
     page, count, before = 1, 0, ""
     while True:
-        asked = [*query, ("$page", str(page)), ("$pagesize", str(PAGE))]
         try:
-            body = await http.get(path, [*asked, *order])
+            body = await http.get(path, [("$page", str(page)), ("$pagesize", str(PAGE)), *wishes])
         except RecordRejected:
-            if not order or page > 1:
+            if not wishes or page > 1:
                 raise
-            order = []  # Sorting by this property is not confirmed for every list.
+            wishes.pop()
             continue
         found = rows(body)
         first = ident(found[0].get("Id")) if found else ""
@@ -54,12 +56,12 @@ def _meta(body: object) -> tuple[int | None, int | None]:
     return whole(meta.get("TotalNumberOfResults")), whole(meta.get("TotalNumberOfPages"))
 
 
-async def everything(http: Http, path: str, query: Query = ()) -> list[Raw]:
+async def everything(http: Http, path: str) -> list[Raw]:
     """The whole list. Raises TransientError when it kept moving while it was read: then absence proves nothing."""
     for _ in range(ATTEMPTS):
         found: list[Raw] = []
         totals: set[int] = set()
-        async for part in pages(http, path, query):
+        async for part in pages(http, path):
             found += part.records
             totals |= {part.total} if part.total is not None else set()
         different = {ident(row.get("Id")) or str(at) for at, row in enumerate(found)}

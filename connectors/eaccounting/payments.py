@@ -20,12 +20,8 @@ async def read(http: Http, _administration: str, _: Settings) -> AsyncIterator[S
     """All drafts, which nobody can have paid, then the open invoices, each under every name we may know it by."""
     async for part in pages(http, DRAFTS):
         yield [item for row in part.records for item in _unpaid(row)]
-    try:
-        async for part in pages(http, INVOICES, [("$filter", OPEN)]):
-            yield [item for row in part.records for item in open_items(row)]
-    except RecordRejected:  # The filter is not taken: all of them, then.
-        async for part in pages(http, INVOICES):
-            yield [item for row in part.records for item in open_items(row)]
+    async for part in pages(http, INVOICES, OPEN):
+        yield [item for row in part.records for item in open_items(row)]
 
 
 def _unpaid(row: Raw) -> list[OpenItem]:
@@ -82,8 +78,7 @@ async def confirm(http: Http, _administration: str, receipt: Receipt) -> Settled
     total = total_of(row)
     if receipt.total is not None and (total is None or abs(total) != abs(receipt.total)):
         return StillOpen()
-    number = text(row.get("InvoiceNumber"))
-    return Settled(day(row.get("PaymentDate")), f"Factuur {number}" if number else receipt.label)
+    return Settled(day(row.get("PaymentDate")), text(row.get("InvoiceNumber")) or receipt.label)
 
 
 async def _looked_for(http: Http, receipt: Receipt) -> Raw:

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
+from hub.accounting.documents import Finding
 from hub.accounting.money import decimal
 from hub.sdk.connector import Raw
 
@@ -97,3 +98,8 @@ def cut(words: str, length: int) -> str:
     short = whole_words[:length]
     shorter = short.rsplit(" ", 1)[0]
     return (shorter if len(shorter) > length * 2 // 3 else short).rstrip(" ,;-")
+
+
+def wrong(key: str, *, field: str | None = None, **values: str) -> Finding:
+    """A finding; `field` names the setting that may solve it."""
+    return Finding(key=key, values=values, field=field)

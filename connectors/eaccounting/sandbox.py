@@ -618,7 +618,8 @@ class EaccountingSandbox(Sandbox):
         blank = {"CurrencyCode": books["settings"]["CurrencyCode"], "InvoiceCountryCode": "NL"}
         kept = {name: value for name, value in body.items() if name in CUSTOMER and value is not None}
         record = {**blank, **kept, "Id": own or self.new_id("customer"), "CustomerNumber": number,
-                  "ChangedUtc": self.now_text(), "TermsOfPayment": books["terms"][body["TermsOfPaymentId"]]}  # fmt: skip
+                  "ChangedUtc": self.now_text(), "TermsOfPayment":
+                  books["terms"][body["TermsOfPaymentId"]]}  # fmt: skip
         return self.put("customers", record, company)
 
     def _vies(self, number: str) -> None:
