@@ -146,7 +146,7 @@ async def attach(http: Http, _: Payload, ref: str, file: File) -> None:
     stands = one_of(await http.get(f"{DRAFTS}/{own}", absent=ABSENT))
     if not ident(stands.get("Id")):
         kind = "customerinvoice"
-        stands = one_of(await http.get(f"{INVOICES}/{own}", absent=ABSENT)) or await invoice_of(http, own)
+        stands = one_of(await http.get(f"{INVOICES}/{own}", absent=ABSENT)) or await invoice_of(http, own, afresh=True)
         own = ident(stands.get("Id"))
     if not own:
         raise RecordRejected("eaccounting.not_found")

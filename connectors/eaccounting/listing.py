@@ -27,7 +27,7 @@ async def pages(http: Http, path: str, condition: str = "") -> AsyncIterator[Par
     """
     wishes = [("$filter", condition)] if condition else []
     wishes.append(("$orderby", "Id"))
-    page, count, before = 1, 0, ""
+    page, count, before = 1, 0, [""]
     while True:
         try:
             body = await http.get(path, [("$page", str(page)), ("$pagesize", str(PAGE)), *wishes])
@@ -37,10 +37,10 @@ async def pages(http: Http, path: str, condition: str = "") -> AsyncIterator[Par
             wishes.pop()
             continue
         found = rows(body)
-        first = ident(found[0].get("Id")) if found else ""
-        if found and first and first == before:
+        here = [ident(row.get("Id")) for row in found]
+        if found and here == before:
             raise TransientError("eaccounting.listing_repeats", path=path)
-        before, count = first, count + len(found)
+        before, count = here, count + len(found)
         total, last = _meta(body)
         yield Part(found, total)
         if not found or (total is not None and count >= total) or (total is None and last is not None and page >= last):

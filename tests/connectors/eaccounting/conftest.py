@@ -33,7 +33,7 @@ def key(source_id: str = "20261187", stream: str = "invoices") -> Key:
 
 def line(words: str, net: str, vat: str = "0", kind: VatClass | None = HIGH, **facts: Any) -> InvoiceLine:
     """A line; `quantity`, `unit_price` and `net` are texts."""
-    numbers = {name: Decimal(facts.pop(name)) for name in ("quantity", "unit_price") if name in facts}
+    numbers: dict[str, Any] = {name: Decimal(facts.pop(name)) for name in ("quantity", "unit_price") if name in facts}
     return InvoiceLine(description=words, net=Decimal(net), vat=Decimal(vat), vat_class=kind, **numbers, **facts)
 
 
