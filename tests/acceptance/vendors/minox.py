@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -103,6 +103,15 @@ class Tenant(World):
     refresh: set[str] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
+
+    def book_by_hand(self, books: Books, customer: int, number: int, day: str, account: str, net: Decimal) -> None:
+        """A sales entry that somebody typed in, VAT by the account."""
+        percentage = VAT[books.accounts[int(account)][1] or 3][1]
+        both = {"document_date": day, "invoice_number": number, "journal": {"id": "VERK"}, "description": "met de hand"}
+        total = net + (net * percentage / 100).quantize(CENT, ROUND_HALF_UP)
+        debtor = {"account": {"id": str(customer), "type": "customer"}, "debit": total, "credit": 0, **both}
+        revenue = {"account": {"id": account, "type": "ledger_account"}, "debit": 0, "credit": net, **both}
+        _keep(self, books, str(uuid4()), _validated(self, books, [debtor, revenue]))
 
 
 class Minox(Vendor):
@@ -336,6 +345,9 @@ async def _customers(tenant: Tenant, books: Books, request: Request, key: str) -
             raise Refusal("C1", "addresses and vat are required, as one object")
         if body.get("id") == 0:
             raise Refusal("C2", "id 0 does not exist")
+        journal = request.query_params.get("journal_id", "" if tenant.habit("journal_asked") else "VERK")
+        if journal not in ("VERK", "MEMO"):
+            raise Refusal("C3", "journal_id: dagboek onbekend")
         number = body.get("id") or books.customer("", "")
         books.customers[number] = {**body, "id": number}
         books.born[number] = time.monotonic()
@@ -400,10 +412,7 @@ async def _batch(tenant: Tenant, books: Books, request: Request, key: str) -> Re
     if UUID(key).version != 4 or str(UUID(key)) != key:
         raise Refusal("B1", "batch is not a version 4 uuid")
     lines = _validated(tenant, books, await request.json())
-    for line in lines:
-        line |= {"id": next(tenant.numbers), "batch_id": key, "messages": tenant.habit("messages", [])}
-    books.batches[key] = lines
-    _open(books, lines)
+    _keep(tenant, books, key, lines)
     shown = [_line(tenant, one) for one in lines]
     said = {"empty": ..., "lines": shown, "collection": {"links": {}, "collection": shown}, "text": "ok"}
     return answer(said[tenant.habit("put_batch", "lines")])
@@ -461,11 +470,25 @@ def _known(books: Books, line: Mapping[str, Any]) -> None:
         raise Refusal("B5", "Dagboek onbekend")
 
 
+def _keep(tenant: Tenant, books: Books, key: str, lines: list[dict[str, Any]]) -> None:
+    for line in lines:
+        line |= {"id": next(tenant.numbers), "batch_id": key, "messages": tenant.habit("messages", [])}
+    books.batches[key] = lines
+    _open(books, lines)
+
+
 def _open(books: Books, lines: list[dict[str, Any]]) -> None:
+    """The open items of a booking; those of its earlier version go."""
+    standing = {(int(line["account"]["id"]), line.get("invoice_number")) for line in lines}
+    for key in [
+        key for key, item in books.items.items() if item["batch"] == lines[0]["batch_id"] and key not in standing
+    ]:
+        del books.items[key]
     for line in lines:
         if line["account"]["type"] == "customer" and line.get("invoice_number"):
             key = (int(line["account"]["id"]), line["invoice_number"])
-            paid = books.items.get(key, {}).get("paid", Decimal(0))
+            before = books.items.get(key, {"paid": Decimal(0), "born": time.monotonic()})
+            paid = before["paid"]
             total = line["debit"] - line["credit"]
             books.items[key] = {
                 "total": total,
@@ -473,20 +496,21 @@ def _open(books: Books, lines: list[dict[str, Any]]) -> None:
                 "balance": total - paid,
                 "date": line["document_date"],
                 "due": line.get("due_date"),
+                "born": before["born"],
+                "batch": line["batch_id"],
             }
 
 
 def _receivables(tenant: Tenant, books: Books, request: Request, key: str) -> Response:
-    after = tenant.habit("paid_item", "gone")
+    after, lag = tenant.habit("paid_item", "gone"), tenant.habit("item_lag", 0)
+    items = {place: one for place, one in books.items.items() if one["born"] < time.monotonic() - lag}
     if found := re.fullmatch(r"account/(\d+)/invoice/(\d+)", key):
-        item = books.items.get((int(found[1]), int(found[2])))
+        item = items.get((int(found[1]), int(found[2])))
         if item is None or (item["balance"] == 0 and after == "gone"):
             return answer({"message": "not found"}, 404)
         return answer(_item(tenant, books, (int(found[1]), int(found[2])), item))
     rows = [
-        _item(tenant, books, place, item)
-        for place, item in books.items.items()
-        if item["balance"] != 0 or after == "listed"
+        _item(tenant, books, place, item) for place, item in items.items() if item["balance"] != 0 or after == "listed"
     ]
     return _list(tenant, request, rows)
 

@@ -289,8 +289,8 @@ class Simplicate(Vendor):
         if module == "base/test":
             return _data(company, "ok")
         if module == "users/user":
-            user: dict[str, Any] = {"id": "user:1", "username": company.email, "email": company.email, "first_name": "Eva"}
-            user |= {"family_name": "Waterlinie", "rights": []}
+            user: dict[str, Any] = {"id": "user:1", "username": company.email, "email": company.email, "rights": []}
+            user |= {"first_name": "Eva", "family_name": "Waterlinie"}
             return _data(company, [user] if company.habit("user_list") else user)
         if module == "documents/download":
             if key not in company.documents:
