@@ -26,15 +26,16 @@ BATCH = 200
 ASK_AGAIN = timedelta(hours=1)
 """How soon a booking of which the target says nothing clear is asked about again; doubles up to a day."""
 
+
 def _open(columns: str, condition: str = "") -> str:
     """SQL: this combi's booked invoices that are not known to be paid, as `d` (delivery) and `i` (item).
 
-    The deliveries come first, by their own index: a planner that knows a growing table badly would start elsewhere.
+    OFFSET 0 holds PostgreSQL to the order delivery, then its item: while tables grow fast, it guesses badly.
     """
     return f"""WITH d AS MATERIALIZED (
         SELECT id, source_id, target, ref, label, open_item, total, balance, verified, receipt, check_at, recorded_at
         FROM delivery WHERE state = 'recorded' AND settled_at IS NULL AND open_item <> '' {condition})
-      SELECT {columns} FROM d JOIN item i ON i.delivery_id = d.id
+      SELECT {columns} FROM d CROSS JOIN LATERAL (SELECT * FROM item WHERE delivery_id = d.id OFFSET 0) i
       WHERE i.combi_id = :combi AND i.flow = 'invoices' AND i.status IN ('booked', 'finding', 'changed')"""
 
 
