@@ -221,6 +221,9 @@ async def intend(session: AsyncSession, ctx: Context, rows: Rows) -> dict[str, U
 
     A key that is missing from the answer lost to another document with the same claim, or to another run.
     """
+    # Two combis on one pair may claim one number at the same moment: one after the other, the later one sees it taken.
+    for target in sorted({str(row["target"]) for row in rows}):
+        await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:target, 0))"), {"target": target})
     found = await session.execute(
         text(
             """INSERT INTO delivery AS d (id, organisation_id, key, version, revision, source, stream, source_id,
