@@ -4,7 +4,7 @@ The target's open items are listed to the end. An item that stands there at zero
 the target be asked about that one booking; a booking that no longer exists is a finding and proves nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,12 +17,15 @@ from hub.engine import store
 from hub.engine.context import Context
 from hub.engine.deliver import total_differs
 from hub.engine.models import ItemStatus
+from hub.engine.read import move, position
 from hub.kit import json
 from hub.kit.ids import new_id
 from hub.sdk.connector import Gone, OpenItem, Receipt, Settled, Settlements
 from hub.sdk.errors import RecordRejected
 
 BATCH = 200
+A_CALL = 200
+"""So many open items are taken as one call's worth: a listing of n such parts is made on every n-th scheduled run."""
 ASK_AGAIN = timedelta(hours=1)
 """How soon a booking of which the target says nothing clear is asked about again; doubles up to a day."""
 
@@ -47,15 +50,40 @@ async def settle(ctx: Context) -> bool:
     for administration in await _administrations(ctx, unverified_only="payments" not in ctx.flows()):
         if ctx.run.progress.get(f"settled:{administration}"):
             continue
-        began = ctx.clock.now()
+        if not await _due(ctx, administration):
+            ctx.run.progress = {**ctx.run.progress, f"settled:{administration}": True}
+            continue
+        began, listed = ctx.clock.now(), 0
         async for page in settlements.read(ctx.target.http, administration, ctx.settings):
             ctx.lease.check()
+            listed += len(page)
             await _compare(ctx, administration, page)
         back = "payments" in ctx.flows()
         if back and not await _ask_about_missing(ctx, administration, settlements, began):
             return False
+        await _keep_pace(ctx, administration, {"listed": listed, "passed": 0})
         ctx.run.progress = {**ctx.run.progress, f"settled:{administration}": True}
     return True
+
+
+async def _due(ctx: Context, administration: str) -> bool:
+    """Whether the open items are listed now: always when a human asks or a total was not read back yet.
+
+    An idle run costs about one call, however many invoices are unpaid.
+    """
+    pace = dict(await position(ctx, f"open:{administration}") or {})
+    wanted = -(-pace.get("listed", 0) // A_CALL)
+    if ctx.run.trigger != "schedule" or pace.get("passed", 0) + 1 >= wanted:
+        return True
+    if administration in await _administrations(ctx, unverified_only=True):
+        return True
+    await _keep_pace(ctx, administration, {**pace, "passed": pace["passed"] + 1})
+    return False
+
+
+async def _keep_pace(ctx: Context, administration: str, pace: Mapping[str, int]) -> None:
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        await move(session, ctx, f"open:{administration}", pace)
 
 
 async def _administrations(ctx: Context, *, unverified_only: bool) -> list[str]:
