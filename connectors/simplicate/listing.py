@@ -66,11 +66,11 @@ async def _page(http: Http, path: str, query: Query, offset: int) -> Any:
 
 
 def _ended(body: object, offset: int, received: int) -> bool:
-    """True when the count says so. A full page never ends a listing: `count` might be the page's own."""
+    """True when the count says so to the record; a full page never ends a listing: `count` might be the page's own."""
     facts = part(part(body).get("metadata"))
     count, limit = text(facts.get("count")), text(facts.get("limit"))
     full = received >= min(LIMIT, int(limit) if limit.isdecimal() and int(limit) else LIMIT)
-    return received == 0 or (count.isdecimal() and not full and offset + received >= int(count))
+    return received == 0 or (count.isdecimal() and not full and offset + received == int(count))
 
 
 async def changes(

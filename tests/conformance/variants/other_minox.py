@@ -36,7 +36,7 @@ class OtherMinox:
     put: str = "204"  # 204 | empty | lines | object | collection | text | null | true | warned
     batch: str = "array"  # array | collection | object
     batch_missing: str = "404"  # 404 | empty | 204 | object | 410
-    post: str = "201"  # 201 | 204 | empty | id | bare_id | list | collection | text | no_id
+    post: str = "201"  # 201 | 204 | empty | id | bare_id | list | collection | text | no_id | error
     patch: str = "204"  # 204 | object | empty | text
     patch_arrays: str = "replace"  # replace | by_id | append
     missing: str = "404"  # 404 | empty | [] | {} | collection | null | 204: nothing found by e-mail or key
@@ -168,6 +168,8 @@ class OtherMinox:
         body = json.loads(await request.body())
         if not isinstance(body, dict) or not isinstance(body.get("vat"), dict):
             return error("vat ontbreekt")
+        if self.post == "error":  # A refusal in the clothes of a success (dossier 7).
+            return error("postcode ongeldig", 200)
         own = 10000 + len(self.customers)
         self.customers[own] = {**body, "addresses": [{**one, "id": 7} for one in body["addresses"]]}
         self._unseen[own] = self.lag

@@ -14,7 +14,7 @@ from hub.accounting.booking import Booking
 from hub.accounting.chart import Master
 from hub.kit import json
 from hub.sdk.connector import Gone, Key, OpenItem, Payload, Receipt, Settled, StillOpen
-from hub.sdk.errors import OutcomeUnknown, ReauthRequired, TransientError
+from hub.sdk.errors import OutcomeUnknown, ReauthRequired, RecordRejected, TransientError
 from hub.sdk.http import Http
 from tests.conformance.variants.other_minox import OtherMinox
 from tests.connectors.minox.conftest import HIGH, HOME, ICP, debtor, key, sale
@@ -214,6 +214,15 @@ async def test_a_debtor_that_bears_our_key_already_is_never_made_again() -> None
 
         assert len(at.box.customers) == 1
         assert (second.ref, second.existed) == (first.ref, True)
+
+
+async def test_a_refusal_within_a_success_is_told_and_nothing_is_sent_again() -> None:
+    async with desk(post="error") as at:
+        with pytest.raises(RecordRejected) as refused:
+            await at.customer()
+
+        assert refused.value.words == "postcode ongeldig"
+        assert at.box.customers == {}
 
 
 def test_a_search_that_lags_a_minute_is_waited_for() -> None:
