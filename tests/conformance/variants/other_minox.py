@@ -53,6 +53,7 @@ class OtherMinox:
     account: str = "object"  # object | id: how an open item names its debtor
     status_filter: bool = True
     inspect: int = 200  # the status that an inspection answers
+    inspect_get: bool = False  # the form that the vendor's guide still names
     customers: dict[int, dict[str, Any]] = field(default_factory=dict)
     batches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     payments: dict[tuple[str, int], Decimal] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class OtherMinox:
         self.app = Starlette(
             routes=[
                 Route("/api/1/inspect", self._inspect, methods=["POST"]),
+                Route("/api/1/inspect/{token}", self._inspect_get),
                 Route(HOME + "/administration", self._administrations),
                 Route(BOOKS + "/ledger_account", self._ledger),
                 Route(BOOKS + "/journal", self._journals),
@@ -134,6 +136,11 @@ class OtherMinox:
             return error("client?", 401)
         if self.inspect != 200:
             return error("onbekend token", self.inspect)
+        return answer({"linked_tenants": [{"tenant_id": self.ids(41207)}]})
+
+    async def _inspect_get(self, request: Request) -> Response:
+        if not self.inspect_get or not request.headers.get("authorization", "").startswith("Basic "):
+            return error("onbekend adres", 404)
         return answer({"linked_tenants": [{"tenant_id": self.ids(41207)}]})
 
     async def _administrations(self, request: Request) -> Response:

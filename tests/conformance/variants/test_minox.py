@@ -118,6 +118,12 @@ async def test_a_first_login_whose_token_reaches_nobody_is_asked_again(
             await CONNECTOR.identify(at.http)
 
 
+@pytest.mark.parametrize("status", [404, 405, 410])
+async def test_the_older_form_of_inspection_is_tried_with_the_client_s_own_name(status: int) -> None:
+    async with desk(inspect=status, inspect_get=True) as at:
+        assert (await CONNECTOR.identify(at.http)).tenant == "41207"
+
+
 async def test_a_page_that_comes_twice_is_no_end_of_a_list() -> None:
     async with desk() as at:
         at.box.paging = "deaf"
