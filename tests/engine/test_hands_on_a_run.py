@@ -290,3 +290,16 @@ async def test_what_was_recorded_never_changes(world: World) -> None:
         await session.execute(text("SELECT 1"))
     (after,) = await world.deliveries()
     assert after == before
+
+
+async def test_an_edited_combi_keeps_its_cursor(world: World) -> None:
+    fill(world, 2)
+    combi = await world.combi()
+    await world.run(combi)
+    before = await world.rows("SELECT stream, cursor FROM position ORDER BY stream")
+    world.clock.advance(600)
+    world.simplicate.add_invoice("F2026-0100")
+    await world.settings(combi, booking_date="today", customers="all")
+    assert await world.rows("SELECT stream, cursor FROM position ORDER BY stream") == before
+    await world.run(combi)
+    assert 20260100 in world.totals()
