@@ -19,6 +19,7 @@ from hub.sdk.http import Http
 from hub.sdk.settings import Settings
 
 _POSTAL = ("postal", "postadres")
+_REFUSING = ("err", "fout", "fatal")
 _ENTRIES = {"email_addresses": "email_address", "phone_numbers": "phone_number"}
 READ_BACK_S = (0.0, 0.5, 1.5)
 """Waits before a fresh debtor is looked up: the search may lag behind the answer."""
@@ -172,6 +173,8 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
             raise OutcomeUnknown("minox.unclear_answer", words=words(said)) from error
         if receipt is not None:
             return receipt
+    if any(text(one.get("message_type")).lower().startswith(_REFUSING) for one in said):
+        raise RecordRejected("minox.refused", words=words(said))  # Should it show itself yet, it bears our key.
     raise OutcomeUnknown("minox.unclear_answer", words=words(said))
 
 

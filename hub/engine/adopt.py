@@ -214,8 +214,8 @@ def _decide_invoice(work: Work, invoice: SalesInvoice, candidates: Sequence[Exis
                     "number": near.number,
                     "booked_as": near.label or near.ref,
                     "date": str(near.date or ""),
-                    "amount": f"{near.total:f}" if near.total is not None else "",
-                    "expected": f"{invoice.total:f}",
+                    "amount": f"{near.total:.2f}" if near.total is not None else "",
+                    "expected": f"{invoice.total:.2f}",
                     "ref": near.ref,
                 },
             )

@@ -253,7 +253,7 @@ async def _intend(
             adopted=work.existing is not None,
         )
     async with ctx.database.tenant(ctx.organisation_id) as session:
-        written = await store.intend(session, ctx, list(rows.values()))
+        written = await store.intend(session, ctx, [rows[key] for key in sorted(rows)])
         held = await store.deliveries(session, rows.keys() - written.keys())
     points.reach(points.AFTER_INTENT)
     jobs: list[Job] = []

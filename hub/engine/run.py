@@ -60,27 +60,11 @@ async def work(engine: "Engine", run: Run, lease: Lease) -> None:
     except LeaseLost:
         _log.warning("lease_lost")
     except SQLAlchemyError:
-        # The database went away: somebody goes on from what was committed.
+        # The database went away. The lease is not given back but expires, as after a crash: what was sent without being
+        # recorded is not looked up before the target has had time to show it.
         _log.exception("database_lost")
-        await _let_go(engine, lease)
-    except asyncio.CancelledError:
-        await asyncio.shield(_let_go(engine, lease))
-        raise
     finally:
         structlog.contextvars.unbind_contextvars("run", "combi")
-
-
-async def _let_go(engine: "Engine", lease: Lease) -> None:
-    """Gives the lease back, so that nobody waits for its end; calls that are under way are none any more."""
-    with suppress(SQLAlchemyError, OSError, TimeoutError):
-        async with asyncio.timeout(5), engine.database.system() as session:
-            await session.execute(
-                text(
-                    """UPDATE run SET lease_owner = NULL, lease_until = NULL
-                    WHERE lease_owner = :owner AND finished_at IS NULL"""
-                ),
-                {"owner": lease.owner},
-            )
 
 
 @asynccontextmanager

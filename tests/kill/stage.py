@@ -188,9 +188,14 @@ class Stage:
     # Books
 
     def fill(self, invoices: int, customers: int, *, first: int = 1, **fields: Any) -> None:
-        """Sent invoices of 1210.00, numbered from `first`, shared out over so many new customers."""
+        """Sent invoices of 1210.00, numbered from `first`, shared out over so many new customers.
+
+        Every second customer has no e-mail address, by which it would be recognised when its key is not looked up.
+        """
         owners = [
-            self.simplicate.add_organization(f"Klant {first}-{at} B.V.", email=f"k{first}-{at}@klanten.example")
+            self.simplicate.add_organization(
+                f"Klant {first}-{at} B.V.", email=f"k{first}-{at}@klanten.example" if at % 2 else ""
+            )
             for at in range(customers)
         ]
         for at in range(invoices):
@@ -210,6 +215,14 @@ class Stage:
         """Calls that may have changed a book, so far."""
         calls = self.minox.calls + self.simplicate.calls
         return sum(n for call, n in calls.items() if call.split()[0] in ("PUT", "PATCH", "POST", "DELETE"))
+
+    def calls(self) -> int:
+        """All calls so far."""
+        return int(self.minox.calls.total() + self.simplicate.calls.total())
+
+    def last_calls(self) -> list[tuple[str, str, int]]:
+        """The last calls to both packages: method, path, status."""
+        return [*list(self.simplicate.log)[-4:], *list(self.minox.log)[-4:]]
 
     def paid(self) -> dict[str, list[Decimal]]:
         """Invoice number -> amounts of its payments in Simplicate."""
