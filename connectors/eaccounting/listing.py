@@ -38,10 +38,10 @@ async def pages(http: Http, path: str, condition: str = "") -> AsyncIterator[Par
             continue
         found = rows(body)
         here = [ident(row.get("Id")) for row in found]
-        if found and here == before:
+        total, last = _meta(body)
+        if found and here == before and total is None:
             raise TransientError("eaccounting.listing_repeats", path=path)
         before, count = here, count + len(found)
-        total, last = _meta(body)
         yield Part(found, total)
         if not found or (total is not None and count >= total) or (total is None and last is not None and page >= last):
             return
