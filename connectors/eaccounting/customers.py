@@ -58,7 +58,9 @@ def _identity(customer: Customer, company: Company, settings: EaccountingSetting
     number, vat_number = customer.number.strip(), customer.vat_number.strip()
     if len(number) > NUMBER:
         yield wrong("eaccounting.customer_number_too_long", customer=customer.name, number=number)
-    if vat_number and settings.invalid_vat_number == "ask" and _vat_number(customer, company) is None:
+    abroad = customer.address.country.strip().upper() not in ("", company.country)
+    asks = {"ask": True, "abroad": abroad, "leave_out": False}[settings.invalid_vat_number]
+    if vat_number and asks and _vat_number(customer, company) is None:
         key = "eaccounting.vat_number_invalid"
         yield wrong(key, field="invalid_vat_number", customer=customer.name, vat_number=vat_number)
     if not _terms(customer, company, settings):

@@ -116,11 +116,7 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
         raise RecordRejected("eaccounting.customer_unknown", customer=sale.customer)
     company, invoice, lines = company_of(master), sale.invoice, _lines(sale, chosen)
     make: dict[str, Any] = {}
-    rows = [*_text_rows(_subject(sale, lines))]
-    for line in lines:
-        rows += _rows(line, company, chosen, make)
-    for at, row in enumerate(rows, 1):
-        row["LineNumber"] = at
+    rows = [*_text_rows(_subject(sale, lines)), *(row for one in lines for row in _rows(one, company, chosen, make))]
     return {
         "number": invoice.number,
         "total": cents(invoice.total),
@@ -129,7 +125,7 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
         "reverse_charge": any(map(_reverse, lines)),
         "convert": chosen.export_as == "invoice",
         "articles": make,
-        "body": {**_head(sale), "Rows": rows},
+        "body": {**_head(sale), "Rows": [{"LineNumber": at, **row} for at, row in enumerate(rows, 1)]},
     }
 
 
@@ -199,7 +195,7 @@ def _priced(line: Line) -> tuple[Decimal, Decimal, Decimal, str]:
     if _fits(quantity, QUANTITY_PLACES) and _fits(price, places):
         for discount in _discounts(quantity * price, net):
             if cents(quantity * price * (1 - discount)) == net:
-                return quantity, price, discount, ""
+                return cents(quantity), price.quantize(Decimal(1).scaleb(-places)), discount, ""
     return Decimal(1), net, ZERO, f"({shown(abs(quantity))} x {shown(abs(price))})"
 
 

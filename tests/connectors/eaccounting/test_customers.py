@@ -92,15 +92,25 @@ def test_vat_numbers_go_as_vies_knows_them(encode: Encode, given: str, country: 
     assert encode(client(vat_number=given, address=home))["body"].get("VatNumber") == sent
 
 
-def test_a_vat_number_that_cannot_be_right_asks_with_a_choice(master: Master, encode: Encode) -> None:
-    booking = client(vat_number="NL123456789B01")
+@pytest.mark.parametrize(("chosen", "home", "asked"), [
+    ("ask", "NL", True), ("abroad", "NL", False), ("abroad", "BE", True), ("abroad", "", False), ("leave_out", "BE", False),
+])  # fmt: skip
+def test_a_vat_number_that_cannot_be_right_is_asked_about_or_left_out_and_told(
+    master: Master, encode: Encode, chosen: Any, home: str, asked: bool
+) -> None:
+    address = Address(postal_code="1", city="X", country=home)
+    booking, settings = (
+        client(vat_number="NL123456789B01", address=address),
+        EaccountingSettings(invalid_vat_number=chosen),
+    )
 
-    found = CUSTOMERS.validate(booking, master, EaccountingSettings())
-    left_out = encode(booking, EaccountingSettings(invalid_vat_number="leave_out"))
+    found = [(one.key, one.field) for one in CUSTOMERS.validate(booking, master, settings)]
 
-    assert [(one.key, one.field) for one in found] == [("eaccounting.vat_number_invalid", "invalid_vat_number")]
-    assert "VatNumber" not in left_out["body"]
-    assert left_out["told"] == ["NL123456789B01 -> -"]
+    assert found == ([("eaccounting.vat_number_invalid", "invalid_vat_number")] if asked else [])
+    if not asked:
+        payload = encode(booking, settings)
+        assert "VatNumber" not in payload["body"]
+        assert payload["told"] == ["NL123456789B01 -> -"]
 
 
 async def test_a_vat_number_that_vies_refuses_all_the_same_is_said_so(

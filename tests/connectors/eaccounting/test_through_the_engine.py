@@ -1,0 +1,148 @@
+"""Simplicate to eAccounting through the whole engine: once each, whatever a user does in eAccounting meanwhile."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+import stamina
+
+from connectors.eaccounting.sandbox import EaccountingSandbox
+from connectors.simplicate.sandbox import SANDBOX as SIMPLICATE
+from hub import sandbox as runner
+from hub.assembly import hub as assembled
+from hub.config import Config
+from hub.engine import registry
+from hub.engine.models import Combi, CombiStatus
+from hub.engine.schedule import Schedule, next_slot
+from hub.kit.clock import FakeClock
+from hub.kit.embedded import Services
+from hub.kit.ids import new_id
+from hub.organisations.models import Organisation
+from hub.sdk.http import new_client
+from tests.connectors.eaccounting.conftest import HOME
+from tests.engine.world import PROFILE, START, BrokenPipes, QuietBell, World, connect
+
+A_YEAR = 365 * 24 * 3600
+
+
+@pytest.fixture(autouse=True)
+def quick() -> Iterator[None]:
+    """Our own rates far above what a test calls; repeated reads follow at once."""
+    for name in ("simplicate", "eaccounting"):
+        shipped = registry.get(name)
+        rate = shipped.manifest.rate_limit.model_copy(update={"per_minute": 600_000, "burst": 10_000})
+        registry.add(replace(shipped, manifest=shipped.manifest.model_copy(update={"rate_limit": rate})))
+    with stamina.set_testing(True, attempts=3, cap=True):
+        yield
+    registry._extra.clear()
+
+
+@pytest.fixture
+async def world(clean: None, database: object, config: Config, services: Services) -> AsyncIterator[World]:
+    """A world whose target is eAccounting: `world.minox` is its sandbox."""
+    clock, simplicate, box = FakeClock(START), SIMPLICATE(), EaccountingSandbox()
+    simplicate.now = box.now = lambda: clock.now().timestamp()
+    simplicate.reset()
+    box.reset()
+    box.switches["expires_in"] = A_YEAR
+    key, secret = simplicate.add_key("anna@waterlinie.example")
+    access, refresh = box.grant()
+    client = new_client(BrokenPipes(app=runner.create_app({"simplicate": simplicate, "eaccounting": box})))
+    async with assembled(config, services, clock=clock, client=client, bell=QuietBell()) as hub:
+        organisation = new_id(clock)
+        async with hub.database.system() as session:
+            session.add(Organisation(id=organisation, name="Waterlinie", created_at=clock.now()))
+        keys = {"authentication_key": key, "authentication_secret": secret}
+        source = await connect(hub, organisation, "simplicate", "key", "waterlinie", keys, domain="waterlinie")
+        tokens = {"access_token": access, "refresh_token": refresh}
+        target = await connect(hub, organisation, "eaccounting", "oauth", HOME, tokens)
+        yield World(hub, simplicate, box, organisation, source, target, clock)
+
+
+async def combi(world: World, **settings: Any) -> UUID:
+    """An active combi of the first company profile into the company."""
+    now = world.clock.now()
+    row = Combi(
+        id=new_id(world.clock),
+        organisation_id=world.organisation,
+        recipe="simplicate-eaccounting",
+        source_connection_id=world.source,
+        target_connection_id=world.target,
+        settings={"administrations": {PROFILE: HOME}, "note_failure": False, **settings},
+        schedule=Schedule.manual,
+        status=CombiStatus.active,
+        created_at=now,
+        updated_at=now,
+    )
+    row.slot = next_slot(Schedule.manual, row.id, now)
+    async with world.hub.database.tenant(world.organisation) as session:
+        session.add(row)
+    return row.id
+
+
+def numbers(box: EaccountingSandbox) -> list[str]:
+    """The source's numbers on all documents."""
+    return sorted(one["OurReference"].partition(" ")[0] for one in box.documents())
+
+
+async def test_a_draft_whose_answer_was_lost_and_that_a_user_converted_stands_once(world: World) -> None:
+    for _ in range(3):
+        world.simplicate.add_invoice()
+    own = await combi(world)
+    world.minox.fault("lost", method="POST", path="/customerinvoicedrafts", times=2)
+    async with world.hub.database.tenant(world.organisation) as session:
+        started = await world.engine.start_run(session, await session.get_one(Combi, own))
+    await world.engine.drain()
+    for draft in list(world.minox.company()["drafts"]):
+        world.minox.convert(draft)
+
+    await world.finish(started.id)
+
+    assert numbers(world.minox) == ["F2026-0001", "F2026-0002", "F2026-0003"]
+    assert {item.status for item in await world.items()} == {"booked"}
+
+
+async def test_a_changed_invoice_changes_its_draft_and_leaves_a_final_invoice_to_a_human(world: World) -> None:
+    made = [world.simplicate.add_invoice() for _ in range(2)]
+    own = await combi(world)
+    await world.run(own)
+    [second] = world.minox.bearing("F2026-0002")
+    world.minox.convert(second["Id"])
+    world.clock.advance(timedelta(minutes=30))
+    for one in made:
+        lines = [dict(one["invoice_lines"][0], amount="5.000000", total_vat="105.00")]
+        totals = {"total_excluding_vat": Decimal(500), "total_vat": Decimal(105), "total_including_vat": Decimal(605)}
+        world.simplicate.change("invoices", one["id"], invoice_lines=lines, **totals)
+
+    await world.run(own)
+
+    assert {one["OurReference"][:10]: one["TotalAmount"] for one in world.minox.documents()} == {
+        "F2026-0001": Decimal(605),
+        "F2026-0002": Decimal(1210),
+    }
+    assert await world.keys_of("F2026-0002") == ["eaccounting.already_invoiced"]
+
+
+async def test_a_bad_day_books_every_invoice_once_and_a_payment_goes_back(world: World) -> None:
+    for _ in range(6):
+        world.simplicate.add_invoice()
+    own = await combi(world, export_as="invoice")
+    world.minox.fault("refused", method="POST", path="/customers")
+    world.minox.fault("lost", method="POST", path="/convert", after=1)
+    world.minox.fault("error", method="POST", path="/customerinvoicedrafts", after=3)
+    world.minox.fault("busy", method="POST", path="/customerinvoicedrafts", after=5)
+    await world.run(own)
+
+    [paid] = world.minox.bearing("F2026-0003")
+    world.minox.pay(paid["Id"], "2026-03-16")
+    world.clock.advance(timedelta(hours=2))
+    await world.run(own)
+
+    assert numbers(world.minox) == [f"F2026-000{at}" for at in range(1, 7)]
+    assert world.minox.company()["drafts"] == {}
+    [payment] = world.simplicate.books["payments"].values()
+    assert (payment["date"], payment["amount"]) == ("2026-03-16", Decimal(1210))
