@@ -7,7 +7,7 @@ from stdnum.eu import vat as eu_vat
 from stdnum.exceptions import ValidationError
 
 from connectors.eaccounting.company import Company, company_of
-from connectors.eaccounting.listing import PAGE, everything, filtered, pages
+from connectors.eaccounting.listing import PAGE, everything, filtered, pages, single
 from connectors.eaccounting.reading import cut, flag, ident, one_of, quoted, text, wrong
 from connectors.eaccounting.remembered import memory
 from connectors.eaccounting.settings import EaccountingSettings
@@ -103,7 +103,8 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
 
 
 def _cut_off(words: str, left: str | None) -> bool:
-    return len(" ".join(words.split())) > len(left or "") and bool(words.strip())
+    said, stays = (sum(map(str.isalnum, one)) for one in (words, left or ""))
+    return said > stays
 
 
 def _body(customer: Customer, company: Company, settings: EaccountingSettings) -> dict[str, Any]:
@@ -161,12 +162,12 @@ async def _known(http: Http, number: str) -> list[Raw]:
     kept = memory(http)
     async with kept.lock:
         if kept.customers is None and not kept.many_customers:
-            async for part in pages(http, "/customers"):
-                if (part.total is not None and part.total != len(part.records)) or len(part.records) >= PAGE:
+            async for records, total in pages(http, "/customers"):
+                if total not in (None, len(records)) or len(records) >= PAGE:
                     kept.many_customers = True
                     break
                 kept.customers = kept.customers or {}
-                for row in part.records:
+                for row in records:
                     kept.customers.setdefault(text(row.get("CustomerNumber")).lower(), []).append(row)
     if kept.customers is not None and not kept.many_customers:
         return [row for row in kept.customers.get(number.lower(), ()) if ident(row.get("Id"))]
@@ -204,7 +205,7 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
 async def update(http: Http, payload: Payload, _: Key, ref: str) -> Receipt:
     """Completes a card: what we know replaces what stands there, everything else goes back as it was (dossier 2)."""
     path = f"/customers/{ident(ref)}"
-    stands = one_of(await http.get(path))
+    stands = await single(http, path)
     if not ident(stands.get("Id")):
         raise RecordRejected("eaccounting.not_found")
     wanted = merged(stands, payload["body"])
@@ -236,7 +237,7 @@ async def allow_reverse_charge(http: Http, ref: str) -> None:
     async with kept.lock:
         if ref in kept.reverse_charged:
             return
-        stands = one_of(await http.get(f"/customers/{ident(ref)}"))
+        stands = await single(http, f"/customers/{ident(ref)}")
         if not ident(stands.get("Id")):
             raise RecordRejected("eaccounting.customer_unknown", customer=ref)
         if not flag(stands.get("ReverseChargeOnConstructionServices")):
@@ -249,7 +250,7 @@ async def allow_reverse_charge(http: Http, ref: str) -> None:
 
 async def currency_of(http: Http, ref: str) -> str:
     """In which currency the customer is invoiced; empty for the company's own."""
-    return text(one_of(await http.get(f"/customers/{ident(ref)}")).get("CurrencyCode")).upper()
+    return text((await single(http, f"/customers/{ident(ref)}")).get("CurrencyCode")).upper()
 
 
 def _label(row: Raw) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.eaccounting import articles, customers
-from connectors.eaccounting.listing import everything, filtered, pages
+from connectors.eaccounting.listing import everything, filtered, pages, single
 from connectors.eaccounting.reading import amount, day, flag, ident, mark_of, one_of, text
 from connectors.eaccounting.remembered import memory
 from hub.sdk.connector import Existing, File, Key, Payload, Raw, Receipt
@@ -19,7 +19,6 @@ from hub.sdk.settings import Settings
 DRAFTS, INVOICES = "/customerinvoicedrafts", "/customerinvoices"
 PLACES = (DRAFTS, INVOICES)
 """In this order: a draft becomes an invoice and never the other way, so nothing slips through between two looks."""
-ABSENT = (404, 410)
 TOTALS = ("TotalAmountInvoiceCurrency", "TotalAmount", "TotalVatAmount")
 
 
@@ -113,7 +112,7 @@ async def update(http: Http, payload: Payload, key: Key, ref: str) -> Receipt:
     Raises RecordRejected when it is an invoice by now: that can only be corrected by a human.
     """
     path = f"{DRAFTS}/{ident(ref)}"
-    stands = one_of(await http.get(path, absent=ABSENT))
+    stands = await single(http, path)
     if not ident(stands.get("Id")):
         raise RecordRejected("eaccounting.already_invoiced", number=payload["number"])
     if mark_of(stands) not in ("", key.mark):
@@ -127,8 +126,8 @@ async def update(http: Http, payload: Payload, key: Key, ref: str) -> Receipt:
 async def index(http: Http, _: str, since: date | None, __: Settings) -> AsyncIterator[Sequence[Existing]]:
     """All drafts and invoices since a day, once per number that their references hold."""
     for place in PLACES:
-        async for part in pages(http, place):
-            late = [row for row in part.records if since is None or (day(row.get("InvoiceDate")) or since) >= since]
+        async for records, _total_of_all in pages(http, place):
+            late = [row for row in records if since is None or (day(row.get("InvoiceDate")) or since) >= since]
             yield [one for row in late if ident(row.get("Id")) for one in _existing(row)]
 
 
@@ -143,10 +142,10 @@ def _existing(row: Raw) -> Iterator[Existing]:
 async def attach(http: Http, _: Payload, ref: str, file: File) -> None:
     """Hangs the PDF on the draft, or on the invoice that it became; nothing when one hangs there."""
     kind, own = "customerinvoicedraft", ident(ref)
-    stands = one_of(await http.get(f"{DRAFTS}/{own}", absent=ABSENT))
+    stands = await single(http, f"{DRAFTS}/{own}")
     if not ident(stands.get("Id")):
         kind = "customerinvoice"
-        stands = one_of(await http.get(f"{INVOICES}/{own}", absent=ABSENT)) or await invoice_of(http, own, afresh=True)
+        stands = await single(http, f"{INVOICES}/{own}") or await invoice_of(http, own, afresh=True)
         own = ident(stands.get("Id"))
     if not own:
         raise RecordRejected("eaccounting.not_found")
@@ -173,11 +172,8 @@ def names_of(row: Raw) -> list[str]:
 
 def total_of(row: Raw) -> Decimal | None:
     """The total, negative for a credit whatever sign it is shown with (unknown, dossier 6.5)."""
-    for name in TOTALS[:2]:
-        found = amount(row.get(name))
-        if found is not None:
-            return -abs(found) if flag(row.get("IsCreditInvoice")) else found
-    return None
+    found = next((one for name in TOTALS[:2] if (one := amount(row.get(name))) is not None), None)
+    return -abs(found) if found is not None and flag(row.get("IsCreditInvoice")) else found
 
 
 def _total(row: Raw, payload: Payload) -> Decimal | None:

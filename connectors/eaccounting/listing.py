@@ -1,23 +1,19 @@
 """Paging over eAccounting's lists, and the proof that a list was seen whole (dossier 2)."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 
-from connectors.eaccounting.reading import ident, rows, whole
+from connectors.eaccounting.reading import ident, one_of, rows, whole
 from hub.sdk.connector import Raw
 from hub.sdk.errors import RecordRejected, TransientError
 from hub.sdk.http import Http
 
-PAGE = 1000
+PAGE, USUAL_PAGE = 1000, 50
 ATTEMPTS = 3
+ABSENT = (404, 410)
 
 
-@dataclass(frozen=True)
-class Part:
-    """A page: its records, and how many there are in all, when that was said."""
-
-    records: list[Raw]
-    total: int | None
+Part = tuple[list[Raw], int | None]
+"""A page: its records, and how many there are in all, when that was said."""
 
 
 async def pages(http: Http, path: str, condition: str = "") -> AsyncIterator[Part]:
@@ -40,12 +36,12 @@ async def pages(http: Http, path: str, condition: str = "") -> AsyncIterator[Par
         here = [ident(row.get("Id")) for row in found]
         total, last = _meta(body)
         if found and here == before and total is None:
+            if len(found) % USUAL_PAGE:
+                return  # The whole list, from a server that does not page.
             raise TransientError("eaccounting.listing_repeats", path=path)
         before, count = here, count + len(found)
-        yield Part(found, total)
+        yield found, total
         if not found or (total is not None and count >= total) or (total is None and last is not None and page >= last):
-            return
-        if total is None and last is None and len(found) < PAGE:
             return
         page += 1
 
@@ -61,9 +57,9 @@ async def everything(http: Http, path: str) -> list[Raw]:
     for _ in range(ATTEMPTS):
         found: list[Raw] = []
         totals: set[int] = set()
-        async for part in pages(http, path):
-            found += part.records
-            totals |= {part.total} if part.total is not None else set()
+        async for records, total in pages(http, path):
+            found += records
+            totals |= {total} if total is not None else set()
         different = {ident(row.get("Id")) or str(at) for at, row in enumerate(found)}
         if not totals or totals == {len(different)}:
             return found
@@ -80,3 +76,13 @@ async def filtered(http: Http, path: str, condition: str, size: int = 10) -> lis
         if error.retry_after is not None:
             raise
         return None  # Some servers break on a filter they do not know; the full listing that follows decides.
+
+
+async def single(http: Http, path: str) -> Raw:
+    """One record by its id; empty when there is none such, however that is said."""
+    try:
+        return one_of(await http.get(path, absent=ABSENT))
+    except RecordRejected as error:
+        if error.key != "eaccounting.not_found":
+            raise
+        return {}

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 
-from connectors.eaccounting.drafts import ABSENT, DRAFTS, INVOICES, invoice_of, names_of, total_of
-from connectors.eaccounting.listing import pages
-from connectors.eaccounting.reading import amount, day, flag, ident, mark_of, one_of, text, whole
+from connectors.eaccounting.drafts import DRAFTS, INVOICES, invoice_of, names_of, total_of
+from connectors.eaccounting.listing import pages, single
+from connectors.eaccounting.reading import amount, day, flag, ident, mark_of, text, whole
 from hub.sdk.connector import Gone, OpenItem, Raw, Receipt, Settled, StillOpen
 from hub.sdk.errors import RecordRejected
 from hub.sdk.http import Http
@@ -16,12 +16,12 @@ OPEN = "PaymentStatus gt 0"
 _PAID = ("0", "paid")
 
 
-async def read(http: Http, _administration: str, _: Settings) -> AsyncIterator[Sequence[OpenItem]]:
+async def read(http: Http, _administration: str, _settings: Settings) -> AsyncIterator[Sequence[OpenItem]]:
     """All drafts, which nobody can have paid, then the open invoices, each under every name we may know it by."""
-    async for part in pages(http, DRAFTS):
-        yield [item for row in part.records for item in _unpaid(row)]
-    async for part in pages(http, INVOICES, OPEN):
-        yield [item for row in part.records for item in open_items(row)]
+    async for records, _ in pages(http, DRAFTS):
+        yield [item for row in records for item in _unpaid(row)]
+    async for records, _ in pages(http, INVOICES, OPEN):
+        yield [item for row in records for item in open_items(row)]
 
 
 def _unpaid(row: Raw) -> list[OpenItem]:
@@ -64,9 +64,9 @@ async def confirm(http: Http, _administration: str, receipt: Receipt) -> Settled
     """The fate of one document that is not in the listing; anything odd concludes nothing."""
     own = ident(receipt.ref)
     try:
-        row = one_of(await http.get(f"{INVOICES}/{own}", absent=ABSENT)) if own else {}
+        row = await single(http, f"{INVOICES}/{own}") if own else {}
         if ident(row.get("Id")) != own and own:
-            if one_of(await http.get(f"{DRAFTS}/{own}", absent=ABSENT)):
+            if await single(http, f"{DRAFTS}/{own}"):
                 return StillOpen()
             row = await invoice_of(http, receipt.open_item) or await invoice_of(http, own)
             if not row and not (row := await _looked_for(http, receipt)):

@@ -93,16 +93,15 @@ def test_vat_numbers_go_as_vies_knows_them(encode: Encode, given: str, country: 
 
 
 @pytest.mark.parametrize(("chosen", "home", "asked"), [
-    ("ask", "NL", True), ("abroad", "NL", False), ("abroad", "BE", True), ("abroad", "", False), ("leave_out", "BE", False),
+    ("ask", "NL", True), ("abroad", "NL", False), ("abroad", "BE", True), ("abroad", "", False),
+    ("leave_out", "BE", False),
 ])  # fmt: skip
 def test_a_vat_number_that_cannot_be_right_is_asked_about_or_left_out_and_told(
     master: Master, encode: Encode, chosen: Any, home: str, asked: bool
 ) -> None:
     address = Address(postal_code="1", city="X", country=home)
-    booking, settings = (
-        client(vat_number="NL123456789B01", address=address),
-        EaccountingSettings(invalid_vat_number=chosen),
-    )
+    booking = client(vat_number="NL123456789B01", address=address)
+    settings = EaccountingSettings(invalid_vat_number=chosen)
 
     found = [(one.key, one.field) for one in CUSTOMERS.validate(booking, master, settings)]
 
