@@ -60,7 +60,7 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
     made = one_of(await http.write("POST", DRAFTS, body))
     if not ident(made.get("Id")):
         made = await _read_back(http, key.mark, PLACES)
-    return await _converted(http, payload, _receipt({**body, **made}, payload), key.mark)
+    return await _converted(http, payload, _receipt(_echoed(body, made), payload), key.mark)
 
 
 async def _ready(http: Http, payload: Payload, key: Key) -> dict[str, Any]:
@@ -119,8 +119,14 @@ async def update(http: Http, payload: Payload, key: Key, ref: str) -> Receipt:
         raise RecordRejected("eaccounting.not_our_draft", reference=text(stands.get("OurReference")))
     body = {**stands, **await _ready(http, payload, key)}
     changed = one_of(await http.write("PUT", path, body))
-    receipt = _receipt({**body, **(changed or dict.fromkeys(TOTALS))}, payload)
+    receipt = _receipt(_echoed(body, changed or dict.fromkeys(TOTALS)), payload)
     return await _converted(http, payload, receipt, key.mark)
+
+
+def _echoed(body: Raw, answer: Raw) -> Raw:
+    """What was sent under what came back; rows that came back shortened are not taken for all."""
+    shortened = len(answer.get("Rows") or ()) != len(body["Rows"])
+    return {**body, **answer, **({"Rows": None} if shortened else {})}
 
 
 async def index(http: Http, _: str, since: date | None, __: Settings) -> AsyncIterator[Sequence[Existing]]:
@@ -180,9 +186,7 @@ def _total(row: Raw, payload: Payload) -> Decimal | None:
     """The total as ours counts it: a draft may show it without VAT (unknown, dossier 8.4)."""
     total, vat, ours = total_of(row), amount(row.get("TotalVatAmount")), Decimal(str(payload["total"]))
     net = Decimal(str(payload["net"]))
-    if total is not None and vat is not None and total != ours and abs(total) == abs(net) and ours != net:
-        return ours if abs(total) + abs(vat) == abs(ours) else total
-    return total
+    return ours if vat is not None and total == net and abs(vat) == abs(ours - net) else total
 
 
 def _label(row: Raw) -> str:

@@ -117,7 +117,7 @@ class EaccountingSandbox(Sandbox):
             "vat_rounding": "row",  # row | total (8.4: unknown)
             "credit_total": "positive",  # positive | negative
             "draft_total": "incl",  # incl | excl (8.4: unknown)
-            "write_answer": "object",  # object | empty | id
+            "write_answer": "object",  # object | empty | id | short (rows left out but the first)
             "vies": "checksum",  # checksum | format | off
             "from_draft": True,  # whether an invoice shows CreatedFromDraftId
             "future_dates": "accept",  # accept | refuse, on convert
@@ -486,6 +486,8 @@ class EaccountingSandbox(Sandbox):
                 return Response("", status)
             case "id":
                 return json_response({"Id": record["Id"]}, status)
+            case "short":
+                return json_response({**record, "Rows": (record.get("Rows") or [])[:1]}, status)
             case _:
                 return json_response(record, status)
 

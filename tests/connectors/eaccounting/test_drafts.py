@@ -113,7 +113,8 @@ async def test_the_same_key_on_two_documents_asks_for_a_human(
 @pytest.mark.parametrize(
     ("switch", "value"),
     [
-        ("write_answer", "empty"), ("write_answer", "id"), ("draft_total", "excl"), ("dates", "datetime"),
+        ("write_answer", "empty"), ("write_answer", "id"),
+        ("write_answer", "short"), ("draft_total", "excl"), ("dates", "datetime"),
         ("required", "lenient"), ("unknown_fields", "ignored"), ("order_by", "refused"), ("vat_rounding", "total"),
         ("lists", "bare"), ("empty_pages", 1), ("credit_total", "negative"),
     ],
@@ -305,6 +306,24 @@ async def test_the_pdf_hangs_once_on_the_draft_or_its_invoice(
 
     [hung] = box.company()["attachments"].values()
     assert (hung["DocumentId"], hung["DocumentSize"]) == (the_one(box)["Id"], 8)
+
+
+async def test_rows_that_an_answer_leaves_out_are_no_hands(http: Http, box: EaccountingSandbox, encode: Encode) -> None:
+    box.switches["write_answer"] = "short"
+
+    assert (await drafts.write(http, encode(), key())).fingerprint == ""
+
+
+async def test_a_credit_that_is_taken_for_an_invoice_shows_the_wrong_sign(
+    http: Http, box: EaccountingSandbox, encode: Encode
+) -> None:
+    box.switches["draft_total"] = "excl"
+    payload = encode(sale(line("Monteur", "-62.00", "-13.02", quantity="-1", unit_price="62.00")))
+    ignored = {**payload, "body": {**payload["body"], "IsCreditInvoice": False}}
+
+    receipt = await drafts.write(http, ignored, key())
+
+    assert receipt.total == Decimal("62.00")
 
 
 async def test_what_stands_there_is_listed_under_every_number_of_its_reference(
