@@ -31,7 +31,7 @@ def hasten() -> None:
     run.LEASE_S, run.HEARTBEAT_S, context.MARGIN_S = LEASE_S, HEARTBEAT_S, MARGIN_S
     deliver.settle_s = lambda ctx, flow: SETTLE_S
     deliver.IN_OTHER_HANDS = IN_OTHER_HANDS
-    work.__kwdefaults__["sweep_s"] = SWEEP_S
+    work.__kwdefaults__ = {**(work.__kwdefaults__ or {}), "sweep_s": SWEEP_S}
     for shipped in list(registry.all_connectors().values()):
         rate = shipped.manifest.rate_limit.model_copy(update={"per_minute": 600_000, "burst": 10_000})
         registry.add(replace(shipped, manifest=shipped.manifest.model_copy(update={"rate_limit": rate})))
