@@ -15,15 +15,18 @@ from deploy.benchmarks.work import a_hub
 from hub.app import create_app
 from hub.kit.database import Database
 
-_COMBIS = text("SELECT id, recipe, name, status, created_at FROM combi ORDER BY id DESC LIMIT 50")
+_COMBIS = text(
+    """SELECT id, recipe, name, status, reason, schedule, start_date, version, slot, source_connection_id,
+      target_connection_id, created_at, updated_at FROM combi ORDER BY id DESC LIMIT 50"""
+)
 _ITEMS = text(
-    """SELECT id, flow, number, date, party, amount::text, status, updated_at FROM item
-    WHERE combi_id = :combi ORDER BY id DESC LIMIT 50"""
+    """SELECT id, flow, source_id, number, date, party, amount::text, currency, administration, status, findings,
+      target_ref, target_label, updated_at FROM item WHERE combi_id = :combi ORDER BY id DESC LIMIT 50"""
 )
 
 
 def bare(database: Database) -> FastAPI:
-    """The same two lists by the same driver and pool, with no caller, tenant, cursor or words."""
+    """The same rows' own columns by the same driver and pool, with no caller, tenant, joins, cursor or words."""
     app = FastAPI()
 
     @app.get("/v1/combis")
