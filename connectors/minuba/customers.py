@@ -5,9 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from weakref import WeakKeyDictionary
 
-from stdnum.dk import cvr
-from stdnum.eu import vat
-from stdnum.nl import btw
+from stdnum.eu.vat import MEMBER_STATES
 
 from connectors.minuba import profile
 from connectors.minuba.listing import changes, identity, listed
@@ -118,20 +116,22 @@ def _country(words: str) -> str:
 def _numbers(client: Named, country: str) -> tuple[str, str]:
     """VAT number and company number. `cvr` is seen and Danish; what Dutch accounts keep in it is unknown, so every
     number is judged by its own form: eight digits are a CVR in Denmark (and then the VAT number too), else a KvK.
+    Whether a number is a valid one is for those who use it: nothing is dropped here for its check digit.
     """
     given = [client.text(*names) for names in (profile.VAT_NUMBER, ("cvr",), profile.CHAMBER)]
     compact = [found for words in given if (found := re.sub(r"[^0-9A-Za-z]", "", words).upper())]
-    chambers = [found.removeprefix("DK") for found in compact if re.fullmatch(r"(DK)?\d{8}", found)]
+    chambers = [found.removeprefix("DK") for found in compact if re.fullmatch(r"DK\d{8}|\d{8,10}", found)]
     vat_numbers = [found for one in compact if (found := _vat(one, country))]
     return next(iter(vat_numbers), ""), next(iter(chambers), "")
 
 
 def _vat(found: str, country: str) -> str:
     if re.fullmatch(r"\d{8}", found):
-        return f"DK{found}" if country == "DK" and cvr.is_valid(found) else ""
-    if re.fullmatch(r"\d{9}B\d{2}", found) and country in ("NL", ""):
-        return f"NL{found}" if btw.is_valid(found) else ""
-    return found if re.match(r"[A-Z]{2}", found) and vat.is_valid(found) else ""
+        return f"DK{found}" if country == "DK" else ""
+    if re.fullmatch(r"\d{9}B\d{2}", found):
+        return f"NL{found}" if country in ("NL", "") else ""
+    known = found[:2].lower() in MEMBER_STATES and re.fullmatch(r"[A-Z]{2}\w{6,13}", found) and re.search(r"\d", found)
+    return found if known else ""
 
 
 def _days(client: Named) -> int | None:
