@@ -245,14 +245,14 @@ def _line(invoice: Named, raw: Named, at: int, totals: _Totals, problems: _Probl
     price = problems.number_in(raw, profile.PRICE, at, net / quantity if net is not None and quantity else None)
     discount = problems.number_in(raw, profile.DISCOUNT, at, ZERO)
     exact = quantity * price * (100 - discount) / 100 if net is None else net
-    given = raw.value(*profile.LINE_VAT)
+    given, rated = raw.value(*profile.LINE_VAT), raw.value(*profile.VAT_PERCENT) is not None
     made = InvoiceLine(
         description=words,
         quantity=quantity,
         unit_price=price,
         net=cents(exact),
         vat=ZERO,
-        vat_class=_vat_class(invoice, raw, at, totals, problems) if exact or price else None,
+        vat_class=_vat_class(invoice, raw, at, totals, problems) if exact or price or rated else None,
         revenue_group=Label(id=kind, label=raw.text(*profile.KIND)) if kind else None,
         article=raw.text(*profile.MATERIAL) or None,
     )
@@ -298,7 +298,7 @@ def _taxed(lines: Sequence[_Line]) -> list[InvoiceLine]:
         spare = cents(sum((lines[at].exact for at in members), ZERO) * rate / 100) - sum(shares.values(), ZERO)
         shares[_largest(made, members)] += spare
         for at, share in shares.items():
-            made[at] = made[at].model_copy(update={"vat": share})
+            made[at] = made[at].model_copy(update={"vat": share + ZERO})  # Never -0.00.
     return made
 
 

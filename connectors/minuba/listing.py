@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from connectors.minuba.reading import Named, flag, text
 from hub.sdk.connector import Cursor, Page, Raw
-from hub.sdk.errors import TransientError
+from hub.sdk.errors import RecordRejected, TransientError
 from hub.sdk.http import Http
 
 BUCKETS = 256
@@ -50,7 +50,12 @@ async def listed(http: Http, resource: str, query: Query) -> AsyncIterator[list[
     asked: Query = query
     known: set[str] = set()
     while True:
-        body = await http.get(f"/{resource}", asked)
+        try:
+            body = await http.get(f"/{resource}", asked)
+        except RecordRejected as error:
+            if not known:
+                raise
+            raise TransientError("minuba.listing_incomplete", path=resource, words=error.words) from error
         fresh = {identity(row): row for row in rows(body, resource) if identity(row) not in known}
         known |= set(fresh)
         onward = _onward(body, len(known))

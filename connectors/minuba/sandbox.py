@@ -539,7 +539,7 @@ def words(text: str) -> Record:
 
 def exact(line: Record) -> Decimal:
     """What a line comes to, unrounded."""
-    if "unitPrice" not in line:
+    if line.get("unitPrice") is None:
         return Decimal(0)
     found: Decimal = line["quantity"] * line["unitPrice"] * (100 - line["discountPercent"]) / 100
     return found
@@ -554,7 +554,7 @@ def totals(lines: Iterable[Record]) -> Record:
     """Per rate over the unrounded sum; how Minuba rounds is unknown."""
     rates: dict[int, Decimal] = {}
     for line in lines:
-        rate = line.get("vatPercent", 0)
+        rate = line.get("vatPercent") or 0
         rates[rate] = rates.get(rate, Decimal(0)) + exact(line)
     net = cents(sum(rates.values(), Decimal(0)))
     vat = sum((cents(amount * rate / 100) for rate, amount in rates.items()), Decimal(0))
