@@ -19,6 +19,7 @@ from hub.sdk.http import Http
 from hub.sdk.settings import Settings
 
 _POSTAL = ("postal", "postadres")
+_REFUSING = ("err", "fout", "fatal")
 _ENTRIES = {"email_addresses": "email_address", "phone_numbers": "phone_number"}
 READ_BACK_S = (0.0, 0.5, 1.5)
 """Waits before a fresh debtor is looked up: the search may lag behind the answer."""
@@ -32,6 +33,11 @@ def external_id(key: Key) -> str:
 def marks(key: Key) -> tuple[str, ...]:
     """How our key may be spelt on a debtor."""
     return (external_id(key),)
+
+
+def claim(booking: Booking, _: Settings) -> str | None:
+    """The general e-mail address: by it debtors are told apart, so no two may share one."""
+    return next(iter(cast(CustomerBooking, booking).customer.emails), None)
 
 
 def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
@@ -167,6 +173,8 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
             raise OutcomeUnknown("minox.unclear_answer", words=words(said)) from error
         if receipt is not None:
             return receipt
+    if any(text(one.get("message_type")).lower().startswith(_REFUSING) for one in said):
+        raise RecordRejected("minox.refused", words=words(said))  # Should it show itself yet, it bears our key.
     raise OutcomeUnknown("minox.unclear_answer", words=words(said))
 
 

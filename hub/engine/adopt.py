@@ -30,14 +30,21 @@ def receipt_of(existing: Existing, total: Decimal | None) -> Receipt:
     )
 
 
+def taken(work: Work, by: str = "") -> Finding:
+    """What marks this document in the target (a number, an e-mail address) belongs to another one there."""
+    claim = work.claim or work.number
+    if "@" in claim:
+        return Finding(key="email_shared", values={"email": claim, "debtors": by})
+    return Finding(key="number_taken", values={"number": claim, "debtors": by})
+
+
 async def recognise(ctx: Context, flow: str, works: Sequence[Work]) -> list[Work]:
     """Gives the works back, each with `existing` when it stands there, or with a finding when that is not sure."""
     writer = ctx.writer(flow)
     for work in works:
         work.existing = None
-        if isinstance(work.document, Customer) and work.claim is None and work.document.emails and not work.forced:
-            work.claim = work.document.emails[0]
         if work.forced and flow == "customers":
+            # A human said that it is another customer, whatever it shares with one that stands there.
             work.claim = None
     asked = [work for work in works if not work.forced]
     listed: set[str] = set()
@@ -147,7 +154,7 @@ async def _from_store(
             "id": work.id,
             "administration": work.administration,
             "marks": list(writer.marks(work.sure_key)),
-            "number": work.claim if flow != "customers" and work.claim else "",
+            "number": work.claim or "",
             "emails": list(work.document.emails) if isinstance(work.document, Customer) else [],
         }
         for work in works
@@ -188,7 +195,7 @@ def _decide_customer(work: Work, candidates: Sequence[Existing]) -> None:
     by_ref = {one.ref: one for one in candidates}
     if len(by_ref) > 1:
         shown = ", ".join(sorted(one.label or one.ref for one in by_ref.values()))
-        work.findings = [Finding(key="email_shared", values={"email": work.claim or "", "debtors": shown})]
+        work.findings = [taken(work, shown)]
     elif by_ref:
         work.existing = next(iter(by_ref.values()))
 
@@ -207,8 +214,8 @@ def _decide_invoice(work: Work, invoice: SalesInvoice, candidates: Sequence[Exis
                     "number": near.number,
                     "booked_as": near.label or near.ref,
                     "date": str(near.date or ""),
-                    "amount": f"{near.total:f}" if near.total is not None else "",
-                    "expected": f"{invoice.total:f}",
+                    "amount": f"{near.total:.2f}" if near.total is not None else "",
+                    "expected": f"{invoice.total:.2f}",
                     "ref": near.ref,
                 },
             )
@@ -241,14 +248,11 @@ async def _refuse_others(ctx: Context, flow: str, works: Sequence[Work]) -> None
                 ),
             },
         )
-        taken = {row.id: row.label or row.ref for row in found}
+        holders = {row.id: row.label or row.ref for row in found}
     seen: set[tuple[str, str]] = set()
     for work in wanted:
         place = (work.sure_key.target, work.existing.ref if work.existing else "")
-        if work.id in taken or place in seen:
-            key = "email_shared" if flow == "customers" else "number_taken"
-            label = taken.get(work.id, place[1])
-            values = {"email": work.claim or "", "debtors": label, "number": work.claim or work.number}
-            work.findings = [Finding(key=key, values=values)]
+        if work.id in holders or place in seen:
+            work.findings = [taken(work, holders.get(work.id, place[1]))]
             work.existing = None
         seen.add(place)

@@ -222,20 +222,13 @@ async def _recognised(ctx: Context, flow: str, works: Sequence[Work], verdicts: 
     for work in await adopt.recognise(ctx, flow, works) if works else []:
         place = (work.sure_key.target, work.claim or "")
         if not work.findings and work.claim and place in claimed:
-            work.findings = [_claimed_twice(work)]
+            work.findings = [adopt.taken(work)]
         if work.findings:
             _park(ctx, work, ItemStatus.finding, verdicts)
             continue
         claimed[place] = work
         going.append(work)
     return going
-
-
-def _claimed_twice(work: Work) -> Finding:
-    """Another document of the same administration bears the number (or the e-mail address) already."""
-    if work.flow == "customers":
-        return Finding(key="email_shared", values={"email": work.claim or "", "debtors": ""})
-    return Finding(key="number_taken", values={"number": work.claim or work.number})
 
 
 async def _intend(
@@ -260,7 +253,7 @@ async def _intend(
             adopted=work.existing is not None,
         )
     async with ctx.database.tenant(ctx.organisation_id) as session:
-        written = await store.intend(session, ctx, list(rows.values()))
+        written = await store.intend(session, ctx, [rows[key] for key in sorted(rows)])
         held = await store.deliveries(session, rows.keys() - written.keys())
     points.reach(points.AFTER_INTENT)
     jobs: list[Job] = []
@@ -271,7 +264,7 @@ async def _intend(
             if work.sure_key.text in held:
                 _hold_back(ctx, work, verdicts)
             else:
-                work.findings = [_claimed_twice(work)]
+                work.findings = [adopt.taken(work)]
                 _park(ctx, work, ItemStatus.finding, verdicts)
             continue
         revision, ref, before = revisions.get(work.id, (1, "", ""))
@@ -424,6 +417,9 @@ async def _call_all(ctx: Context, flow: str, window: Sequence[Job]) -> list[Resu
                 return Result(job, issued=False, end=end)
             try:
                 receipt = await _call(ctx, flow, job)
+            except LeaseLost as end:
+                stopped = True
+                return Result(job, issued=False, end=end)
             except (ReauthRequired, ConfigError, TransientError) as error:
                 stopped = True
                 return Result(job, error=error)

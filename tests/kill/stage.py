@@ -211,6 +211,14 @@ class Stage:
         calls = self.minox.calls + self.simplicate.calls
         return sum(n for call, n in calls.items() if call.split()[0] in ("PUT", "PATCH", "POST", "DELETE"))
 
+    def calls(self) -> int:
+        """All calls so far."""
+        return int(self.minox.calls.total() + self.simplicate.calls.total())
+
+    def last_calls(self) -> list[tuple[str, str, int]]:
+        """The last calls to both packages: method, path, status."""
+        return [*list(self.simplicate.log)[-4:], *list(self.minox.log)[-4:]]
+
     def paid(self) -> dict[str, list[Decimal]]:
         """Invoice number -> amounts of its payments in Simplicate."""
         found: dict[str, list[Decimal]] = {}

@@ -36,7 +36,7 @@ class OtherMinox:
     put: str = "204"  # 204 | empty | lines | object | collection | text | null | true | warned
     batch: str = "array"  # array | collection | object
     batch_missing: str = "404"  # 404 | empty | 204 | object | 410
-    post: str = "201"  # 201 | 204 | empty | id | bare_id | list | collection | text | no_id
+    post: str = "201"  # 201 | 204 | empty | id | bare_id | list | collection | text | no_id | error
     patch: str = "204"  # 204 | object | empty | text
     patch_arrays: str = "replace"  # replace | by_id | append
     missing: str = "404"  # 404 | empty | [] | {} | collection | null | 204: nothing found by e-mail or key
@@ -53,6 +53,7 @@ class OtherMinox:
     account: str = "object"  # object | id: how an open item names its debtor
     status_filter: bool = True
     inspect: int = 200  # the status that an inspection answers
+    inspect_get: bool = False  # the form that the vendor's guide still names
     customers: dict[int, dict[str, Any]] = field(default_factory=dict)
     batches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     payments: dict[tuple[str, int], Decimal] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class OtherMinox:
         self.app = Starlette(
             routes=[
                 Route("/api/1/inspect", self._inspect, methods=["POST"]),
+                Route("/api/1/inspect/{token}", self._inspect_get),
                 Route(HOME + "/administration", self._administrations),
                 Route(BOOKS + "/ledger_account", self._ledger),
                 Route(BOOKS + "/journal", self._journals),
@@ -136,6 +138,11 @@ class OtherMinox:
             return error("onbekend token", self.inspect)
         return answer({"linked_tenants": [{"tenant_id": self.ids(41207)}]})
 
+    async def _inspect_get(self, request: Request) -> Response:
+        if not self.inspect_get or not request.headers.get("authorization", "").startswith("Basic "):
+            return error("onbekend adres", 404)
+        return answer({"linked_tenants": [{"tenant_id": self.ids(41207)}]})
+
     async def _administrations(self, request: Request) -> Response:
         years = [
             {
@@ -168,6 +175,8 @@ class OtherMinox:
         body = json.loads(await request.body())
         if not isinstance(body, dict) or not isinstance(body.get("vat"), dict):
             return error("vat ontbreekt")
+        if self.post == "error":  # A refusal in the clothes of a success (dossier 7).
+            return error("postcode ongeldig", 200)
         own = 10000 + len(self.customers)
         self.customers[own] = {**body, "addresses": [{**one, "id": 7} for one in body["addresses"]]}
         self._unseen[own] = self.lag

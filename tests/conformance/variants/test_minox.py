@@ -14,7 +14,7 @@ from hub.accounting.booking import Booking
 from hub.accounting.chart import Master
 from hub.kit import json
 from hub.sdk.connector import Gone, Key, OpenItem, Payload, Receipt, Settled, StillOpen
-from hub.sdk.errors import OutcomeUnknown, ReauthRequired, TransientError
+from hub.sdk.errors import OutcomeUnknown, ReauthRequired, RecordRejected, TransientError
 from hub.sdk.http import Http
 from tests.conformance.variants.other_minox import OtherMinox
 from tests.connectors.minox.conftest import HIGH, HOME, ICP, debtor, key, sale
@@ -118,6 +118,12 @@ async def test_a_first_login_whose_token_reaches_nobody_is_asked_again(
             await CONNECTOR.identify(at.http)
 
 
+@pytest.mark.parametrize("status", [404, 405, 410])
+async def test_the_older_form_of_inspection_is_tried_with_the_client_s_own_name(status: int) -> None:
+    async with desk(inspect=status, inspect_get=True) as at:
+        assert (await CONNECTOR.identify(at.http)).tenant == "41207"
+
+
 async def test_a_page_that_comes_twice_is_no_end_of_a_list() -> None:
     async with desk() as at:
         at.box.paging = "deaf"
@@ -214,6 +220,15 @@ async def test_a_debtor_that_bears_our_key_already_is_never_made_again() -> None
 
         assert len(at.box.customers) == 1
         assert (second.ref, second.existed) == (first.ref, True)
+
+
+async def test_a_refusal_within_a_success_is_told_and_nothing_is_sent_again() -> None:
+    async with desk(post="error") as at:
+        with pytest.raises(RecordRejected) as refused:
+            await at.customer()
+
+        assert refused.value.words == "postcode ongeldig"
+        assert at.box.customers == {}
 
 
 def test_a_search_that_lags_a_minute_is_waited_for() -> None:
