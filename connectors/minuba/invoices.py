@@ -38,6 +38,8 @@ FORMS: Sequence[Sequence[Query]] = (
     [(_EVERYBODY, _EMBEDDED)],
     [(_EVERYBODY,)],
     [(_STATES[0], _EVERYBODY)],
+    [(state,) for state in _STATES],
+    [()],
 )
 """How the invoices may be asked for, the best first. Approved before paid: one that is paid meanwhile is not missed."""
 TREATMENTS = (

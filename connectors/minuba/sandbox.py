@@ -420,6 +420,8 @@ class MinubaSandbox(Sandbox):
         everybody = asked.pop("forAllUsers", "") == "true"
         paging = {name: asked.pop(name) for name in PAGING & set(asked)}
         refused = includes - INCLUDES[resource] | includes & set(self.switches["refused_includes"])
+        if everybody and "forAllUsers" in self.switches["refused_filters"]:
+            raise Refused(400, "Unknown: forAllUsers")
         unknown = set(asked) - FILTERS[resource] | set(asked) & set(self.switches["refused_filters"])
         if refused or unknown or (paging and self.switches["paging"] in ("none", "silent_total")):
             raise Refused(400, f"Unknown: {', '.join(sorted({*refused, *unknown, *paging}))}")

@@ -148,6 +148,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"ignored_filters": ["state"]},
     {"refused_filters": ["state"]},
     {"refused_includes": ["client", "lines"]},
+    {"refused_filters": ["forAllUsers"], "own_only": False},
     {"lines": "include"},
     {"line_totals": True},
     {"approved_at_field": False},
