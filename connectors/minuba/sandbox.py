@@ -66,7 +66,7 @@ class MinubaSandbox(Sandbox):
             "state_case": "upper",  # upper | lower, of the records
             "numbers": "number",  # number | text | comma
             "absent": "null",  # null | omit
-            "paging": "none",  # none | pages | total | link | silent_total (more, and no way to get it)
+            "paging": "none",  # none | pages | total | link | silent_total (no way on) | stuck (the same again)
             "page_size": 100,
             "ignored_filters": [],
             "refused_filters": [],
@@ -443,9 +443,11 @@ class MinubaSandbox(Sandbox):
         page = int(paging.get("page", "1"))
         start = int(paging.get("offset", (page - 1) * size))
         part = found if way == "none" else found[start : start + size]
-        shown = [self._shown(resource, one, includes) for one in part]
         pages = max(1, -(-len(found) // size))
         facts: Record = {}
+        if way == "stuck":
+            part, facts = found[:size], {"total": len(found)}
+        shown = [self._shown(resource, one, includes) for one in part]
         if way == "pages":
             facts = {"page": page, "totalPages": pages}
         elif way in ("total", "silent_total"):

@@ -86,6 +86,9 @@ def test_the_words_of_a_no_are_kept() -> None:
     said = refusal(Answer(400, {"error": "bad", "error_description": "Ukendt felt"}, True))
     assert said is not None
     assert (said.words, said.kind) == ("Ukendt felt", "rejected")
+    dead = refusal(Answer(401, {"message": "Udløbet"}, True))
+    assert dead is not None
+    assert (dead.kind, dead.key, dead.words) == ("reauth", "minuba.access_refused", "Udløbet")
     forbidden = refusal(Answer(403, {"message": "Nej"}, True))
     assert forbidden is not None
     assert (forbidden.kind, forbidden.key) == ("config", "minuba.no_rights")

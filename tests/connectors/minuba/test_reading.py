@@ -201,9 +201,10 @@ async def test_a_package_without_our_stand_in_resource_is_a_wrong_connection_and
     assert box.calls.total() == len(FORMS)
 
 
-async def test_a_part_is_never_taken_for_the_whole(box: MinubaSandbox, reader: Reader) -> None:
+@pytest.mark.parametrize("paging", ["silent_total", "stuck"])
+async def test_a_part_is_never_taken_for_the_whole(box: MinubaSandbox, reader: Reader, paging: str) -> None:
     box.seed()
-    box.switches |= {"paging": "silent_total", "page_size": 3}
+    box.switches |= {"paging": paging, "page_size": 3}
     with pytest.raises(TransientError) as failed:
         await reader.read()
     assert failed.value.key == "minuba.listing_incomplete"

@@ -9,15 +9,18 @@ from typing import Any
 import httpx
 import pytest
 
+from connectors.minuba import CONNECTOR
 from connectors.minuba.sandbox import OWNER, MinubaSandbox, hours
 from tests.connectors.support import InProcess
 
+OAUTH = CONNECTOR.manifest.auth[0].oauth
+assert OAUTH is not None
 BACK = "https://hub.example/oauth/callback?x=1"
 ASKED = {
-    "client_id": "hub", "redirect_uri": BACK, "scope": "Administrator", "state": "s+/=&1", "response_type": "code",
-    "response_mode": "form_post",
+    "client_id": "hub", "redirect_uri": BACK, "scope": " ".join(OAUTH.scopes), "state": "s+/=&1",
+    "response_type": "code", "response_mode": OAUTH.response_mode,
 }  # fmt: skip
-CLIENT = "Basic " + base64.b64encode(b"hub:secret").decode()
+CLIENT = "Basic " + base64.b64encode(b"hub:secret").decode() if OAUTH.token_request_auth == "basic" else ""
 
 
 @pytest.fixture
