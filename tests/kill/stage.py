@@ -188,9 +188,14 @@ class Stage:
     # Books
 
     def fill(self, invoices: int, customers: int, *, first: int = 1, **fields: Any) -> None:
-        """Sent invoices of 1210.00, numbered from `first`, shared out over so many new customers."""
+        """Sent invoices of 1210.00, numbered from `first`, shared out over so many new customers.
+
+        Every second customer has no e-mail address, by which it would be recognised when its key is not looked up.
+        """
         owners = [
-            self.simplicate.add_organization(f"Klant {first}-{at} B.V.", email=f"k{first}-{at}@klanten.example")
+            self.simplicate.add_organization(
+                f"Klant {first}-{at} B.V.", email=f"k{first}-{at}@klanten.example" if at % 2 else ""
+            )
             for at in range(customers)
         ]
         for at in range(invoices):
