@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from connectors.simplicate.reading import moment, part, rows, text
@@ -13,6 +13,8 @@ from hub.sdk.http import Http
 LIMIT = 100
 FAR_FUTURE, LONG_AGO = "2999-12-31 00:00:00", "2000-01-01 00:00:00"
 OVERLAP = timedelta(minutes=5)
+AHEAD = timedelta(days=2)
+"""How far a package's clock, with its own zone, may be ahead of ours."""
 BLIND_WINDOW = timedelta(days=92)
 FULL_ROUND = 96
 """Without a filter on changes, every so many reads go over everything again: once a day at 15 minutes."""
@@ -157,8 +159,10 @@ def _finished(state: dict[str, Any], one_page: bool) -> dict[str, Any]:
 
 
 def _changed(row: Raw) -> str:
+    """When a record changed; nothing for a moment that lies ahead: it would hide all that changes until then."""
     names = ("updated_at", "modified", "created_at", "created")
-    return next((found for name in names if (found := moment(row.get(name)))), "")
+    found = next((found for name in names if (found := moment(row.get(name)))), "")
+    return found if found <= str(datetime.now(UTC).replace(tzinfo=None) + AHEAD) else ""
 
 
 def _dated(row: Raw) -> str:

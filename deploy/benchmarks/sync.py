@@ -14,7 +14,7 @@ IDLE_RUNS = 10
 
 async def calls_and_speed(stage: Stage) -> list[Row]:
     """Calls per invoice and of an idle run, then rounds of the engine and the bare loop on the same books."""
-    invoices = 300 if stage.quick else 1000
+    invoices = 1000
     packages = await stage.packages(invoices)
     (combi,) = await stage.combis(packages)
     recording = stage.folder / "calls.json"

@@ -74,7 +74,7 @@ class RunOut(BaseModel):
     outcome: OutcomeOut | None
     reason: FindingOut | None
     counts: dict[str, Any] = Field(description="Documents by flow and outcome, and calls by package.")
-    settings: dict[str, Any] = Field(description="The settings as they were.")
+    settings: dict[str, Any] = Field(description="The choices as they were; what is left out had its default.")
     settings_version: int
     result: dict[str, Any] | None = Field(description="What a preview showed.")
 

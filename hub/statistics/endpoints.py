@@ -35,7 +35,7 @@ async def list_log(
     session: TenantSession,
     level: Annotated[Literal["info", "warning", "error"] | None, Query(description="Only lines of this level.")] = None,
     run: Annotated[UUID | None, Query(description="Only lines of this run.")] = None,
-    q: Annotated[str | None, Query(max_length=200, description="In the key and the values of a line.")] = None,
+    q: Annotated[str | None, Query(max_length=200, description="In a line, its values and its number.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response | LogList:
@@ -47,7 +47,7 @@ async def list_log(
     rows = await repository.log(session, combi.id, before, most + 1, level=level, run_id=run, q=q)
     lines = [service.log_line(row, caller.language) for row in rows[:most]]
     if csv:
-        columns = ("at", "level", "sentence", "key", "run_id", "item_id")
+        columns = ("at", "level", "number", "sentence", "words", "key", "run_id", "item_id")
         return table.response(f"log-{combi.id}", columns, service.log_rows(lines))
     return LogList(data=lines, next_cursor=pagination.encode([lines[-1].id]) if len(rows) > most else None)
 

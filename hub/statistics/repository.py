@@ -10,12 +10,13 @@ from sqlalchemy import RowMapping, text
 from hub.kit.database import HubSession
 
 _LOG = text(
-    """SELECT id, at, level, key, values, run_id, item_id, evidence FROM logentry
-    WHERE combi_id = :combi AND id < :before
-      AND (cast(:level AS text) IS NULL OR level = :level)
-      AND (cast(:run AS uuid) IS NULL OR run_id = :run)
-      AND (cast(:q AS text) IS NULL OR strpos(lower(key || ' ' || values::text), :q) > 0)
-    ORDER BY id DESC LIMIT :limit"""
+    """SELECT l.id, l.at, l.level, l.key, l.values, l.run_id, l.item_id, l.evidence, coalesce(i.number, '') AS number
+    FROM logentry l LEFT JOIN item i ON i.id = l.item_id
+    WHERE l.combi_id = :combi AND l.id < :before
+      AND (cast(:level AS text) IS NULL OR l.level = :level)
+      AND (cast(:run AS uuid) IS NULL OR l.run_id = :run)
+      AND (cast(:q AS text) IS NULL OR strpos(lower(concat_ws(' ', l.key, l.values, i.number)), :q) > 0)
+    ORDER BY l.id DESC LIMIT :limit"""
 )
 
 

@@ -25,6 +25,8 @@ class LogLine(BaseModel):
     level: str = Field(description="`info`, `warning` or `error`.")
     key: str
     sentence: str
+    words: str | None = Field(description="The package's own words.")
+    number: str = Field(description="The number of the document it is about.")
     run_id: UUID | None
     item_id: UUID | None
     values: dict[str, Any]

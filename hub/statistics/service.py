@@ -40,7 +40,7 @@ _ZERO = (0, Decimal(0))
 def log_line(row: RowMapping, language: str) -> LogLine:
     """A line of the log in words."""
     said = sentence(row["key"], row["values"], language)
-    return LogLine(**{**row, "sentence": said})
+    return LogLine(**{**row, "sentence": said, "words": (row["values"] or {}).get("words") or None})
 
 
 async def statistics(session: HubSession, combi: Combi, first: date, last: date, interval: Interval) -> Statistics:
@@ -264,7 +264,10 @@ def _number(value: str | None) -> Decimal | None:
 
 def log_rows(lines: Sequence[LogLine]) -> list[tuple[object, ...]]:
     """The log as lines of a table."""
-    return [(line.at, line.level, line.sentence, line.key, _id(line.run_id), _id(line.item_id)) for line in lines]
+    return [
+        (one.at, one.level, one.number, one.sentence, one.words, one.key, _id(one.run_id), _id(one.item_id))
+        for one in lines
+    ]
 
 
 def _id(value: UUID | None) -> str:

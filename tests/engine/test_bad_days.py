@@ -376,10 +376,8 @@ async def test_what_landed_is_found_again_and_not_sent_twice(
     await settled(world, combi)
     await right(world, records)
     calls = world.minox.calls + world.simplicate.calls
-    sent = [
-        sum(n for call, n in calls.items() if call.startswith(method) and path in call) for _, method, path in WRITES
-    ]
-    assert sent == [3, 2, 1]
+    for (_, method, path), times in zip(WRITES, (3, 2, 1), strict=True):
+        assert sum(n for call, n in calls.items() if call.startswith(method) and path in call) == times
     assert (await world.log()).count("delivery.found_again") == 3
 
 

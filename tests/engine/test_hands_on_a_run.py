@@ -13,7 +13,7 @@ from hub.engine import deliver, points, store
 from hub.engine import run as runs
 from hub.engine.context import Lease
 from hub.engine.engine import AlreadyRunning, Engine
-from hub.engine.models import Combi, ItemStatus, Run
+from hub.engine.models import Combi, DeliveryState, ItemStatus, Run
 from hub.engine.outcome import INTERRUPTED, OUTCOMES, WRITTEN
 from tests.engine.world import QuietBell, World
 
@@ -322,7 +322,7 @@ async def test_what_a_dead_worker_sent_is_looked_up_and_never_sent_blindly(
             await world.engine.drain()
     landed = len(world.totals())
     assert landed
-    assert [one.state for one in await world.deliveries()].count("sent") == 5
+    assert [one.state for one in await world.deliveries()].count(DeliveryState.sent) == 5
     await world.rows_changed("UPDATE run SET lease_until = clock_timestamp() - interval '1 second'")
     await world.finish(run_id)
     assert (await world.log()).count("delivery.found_again") == landed

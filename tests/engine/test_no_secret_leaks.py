@@ -48,7 +48,7 @@ async def _columns(world: World) -> str:
     """Every row of every table, as text."""
     async with world.hub.database.system() as session:
         tables = await session.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
-        parts = []
+        parts: list[str] = []
         for (table,) in tables.all():
             rows = await session.execute(text(f'SELECT t::text FROM "{table}" t'))
             parts.extend(row[0] for row in rows)

@@ -309,3 +309,10 @@ async def test_an_invoice_without_a_document_has_no_pdf(box: SimplicateSandbox, 
     assert await attachment(http, lonely) is None
     box.switches["ignored_filters"] = ["linked_to.invoice_id", "invoice_id", "document_type.label"]
     assert await attachment(http, lonely) is None
+
+
+async def test_a_moment_that_lies_far_ahead_hides_no_later_change(box: SimplicateSandbox, reader: Reader) -> None:
+    box.add_invoice("F2026-0001", organization=box.add_organization(), updated_at="2099-01-01 00:00:00")
+    await reader.read()
+    later = box.add_invoice("F2026-0002", organization=box.add_organization())
+    assert later["id"] in await reader.read()
