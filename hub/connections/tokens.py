@@ -45,8 +45,8 @@ async def ask(
     except Exception as error:
         # Only the HTTP library raises here, and its errors are known to one module alone.
         raise TransientError("token_unreachable", package=manifest.title, words=type(error).__name__) from error
-    answer = _object(response.content)
-    if not 200 <= response.status_code < 300 or answer is None or _word(answer.get("error")):
+    answer = as_object(response.content)
+    if not 200 <= response.status_code < 300 or answer is None or as_word(answer.get("error")):
         raise _refusal(manifest, response.status_code, answer)
     return _tokens(manifest, oauth, answer)
 
@@ -55,16 +55,16 @@ def _tokens(manifest: Manifest, oauth: OAuth, answer: Mapping[str, Any]) -> Toke
     inner = answer.get("data")
     if isinstance(inner, Mapping) and not any(name in answer for name in oauth.secrets.values()):
         answer = inner
-    secrets = {ours: word for ours, theirs in oauth.secrets.items() if (word := _word(answer.get(theirs)))}
+    secrets = {ours: word for ours, theirs in oauth.secrets.items() if (word := as_word(answer.get(theirs)))}
     if missing := [name for name in oauth.secrets if name not in secrets and name != "refresh_token"]:
         raise TransientError("token_answer_broken", package=manifest.title, missing=", ".join(missing))
-    return Tokens(secrets, _seconds(answer.get("expires_in"), oauth.default_lifetime_s))
+    return Tokens(secrets, as_seconds(answer.get("expires_in"), oauth.default_lifetime_s))
 
 
 def _refusal(manifest: Manifest, status: int, answer: Mapping[str, Any] | None) -> VendorError:
     if status >= 500 or status in (408, 429) or 300 <= status < 400 or answer is None:
         return TransientError("token_unreachable", package=manifest.title, words=f"HTTP {status}")
-    said = " ".join(filter(None, (_word(answer.get(name)) for name in ("error", "error_description", "message"))))
+    said = " ".join(filter(None, (as_word(answer.get(name)) for name in ("error", "error_description", "message"))))
     words = redact_text(said)[:300]
     if "invalid_client" in said or "unauthorized_client" in said:
         return ConfigError("oauth_client_refused", package=manifest.title, words=words)
@@ -73,7 +73,8 @@ def _refusal(manifest: Manifest, status: int, answer: Mapping[str, Any] | None) 
     return TransientError("token_refused", package=manifest.title, words=words or f"HTTP {status}")
 
 
-def _object(content: bytes) -> Mapping[str, Any] | None:
+def as_object(content: bytes) -> Mapping[str, Any] | None:
+    """An answer's JSON object or form; None when it is neither."""
     try:
         answer = json.loads(content)
     except ValueError:
@@ -82,7 +83,8 @@ def _object(content: bytes) -> Mapping[str, Any] | None:
     return answer if isinstance(answer, Mapping) else None
 
 
-def _word(value: object) -> str:
+def as_word(value: object) -> str:
+    """The words in a value, however deep they sit; empty for none."""
     match value:
         case str():
             return value.strip()
@@ -91,16 +93,17 @@ def _word(value: object) -> str:
         case int() | Decimal():
             return str(value)
         case Mapping():
-            return " ".join(filter(None, map(_word, value.values())))
+            return " ".join(filter(None, map(as_word, value.values())))
         case list():
-            return " ".join(filter(None, map(_word, value)))
+            return " ".join(filter(None, map(as_word, value)))
         case _:
             return ""
 
 
-def _seconds(value: object, default: int | None) -> int | None:
+def as_seconds(value: object, default: int | None) -> int | None:
+    """A life in whole seconds, at most `LONGEST_LIFE_S`; the default when it is none."""
     try:
-        seconds = int(Decimal(_word(value)))
+        seconds = int(Decimal(as_word(value)))
     except (ArithmeticError, ValueError):
         return default
     return min(seconds, LONGEST_LIFE_S) if seconds > 0 else default
