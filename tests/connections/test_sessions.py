@@ -26,7 +26,7 @@ from tests.connections import house as building
 from tests.connections.house import House, identify
 from tests.connections.test_refresh import another_worker, opened, stored, who
 
-TOKEN = "lasting-token-0001"  # noqa: S105 - of a package that does not exist
+TOKEN = "lasting-token-0001"
 
 
 @dataclass
