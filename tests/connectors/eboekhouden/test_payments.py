@@ -66,7 +66,7 @@ async def test_a_paid_invoice_that_stays_in_the_list_is_proof_by_its_balance(
     box.pay(1)
     (item,) = await items(http)
 
-    assert (item.open_item, item.balance) == ("1", 0)
+    assert (item.open_item, item.balance) == ("1", Decimal(0))
     assert isinstance(await fate(http, receipt), Settled)
 
 
