@@ -264,7 +264,7 @@ def main() -> None:
     except (ConfigurationError, MigrationError, ServicesError, DemoFailed, ValueError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
 
 

@@ -5,12 +5,14 @@ Nothing is faked but the packages themselves: the accounts are linked by OAuth r
 
 import asyncio
 import re
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from html import unescape
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -67,6 +69,8 @@ async def demo(config: Config, *, once: bool, port: int) -> int:
     async with running(config) as (hub, services), _serving(hub, boxes, port):
         key = await create_api_key(hub.database, hub.clock, EMAIL, "Demo", name="demo")
         worker = asyncio.create_task(work(hub, services.redis_url))
+        keeper = asyncio.create_task(_keep_books(boxes, books))
+        _stop_politely()
         try:
             client = Customer(config.base_url, key)
             combis = await _install(client)
@@ -79,9 +83,24 @@ async def demo(config: Config, *, once: bool, port: int) -> int:
             await worker
         finally:
             worker.cancel()
+            keeper.cancel()
             playground.keep(boxes, books)
             await client.close()
     return 0
+
+
+async def _keep_books(boxes: Mapping[str, Sandbox], books: Path) -> None:
+    """Stores the sandboxes' books now and then, so that a demo that is killed goes on where it was."""
+    while True:
+        await asyncio.sleep(5)
+        playground.keep(boxes, books)
+
+
+def _stop_politely() -> None:
+    """SIGTERM ends the demo as Ctrl-C does: by its own clean-up."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - it runs in one
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 class Customer:
@@ -99,6 +118,8 @@ class Customer:
     async def call(self, method: str, path: str, body: object = None) -> Any:
         """The JSON of a call to the API. Raises DemoFailed with the problem document."""
         answer = await self._api.request(method, f"/v1{path}", json=body)
+        if answer.status_code == 409 and "run_id" in answer.json():
+            return await self.call("GET", f"/runs/{answer.json()['run_id']}")
         if answer.status_code >= 400:
             raise DemoFailed(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json() if answer.content else None
@@ -130,6 +151,7 @@ async def _install(client: Customer) -> list[Any]:
         if recipe["id"] not in SETTINGS:
             continue
         combi = present.get(recipe["id"]) or await _new_combi(client, recipe)
+        await _connect_again(client, combi)
         combis.append(await client.call("GET", f"/combis/{combi['id']}"))
     return combis
 
@@ -155,6 +177,18 @@ async def _connect(client: Customer, connector: str) -> str:
     if made["status"] != "active":
         raise DemoFailed(f"{connector} is {made['status']} after consent")
     return str(made["id"])
+
+
+async def _connect_again(client: Customer, combi: Mapping[str, Any]) -> None:
+    """Gives consent again where sandboxes were emptied since the last demo."""
+    for side in ("source", "target"):
+        link = combi[side]
+        checked = await client.call("POST", f"/connections/{link['connection_id']}/check", {})
+        if checked["status"] != "active":
+            asked = await client.call("POST", f"/connections/{link['connection_id']}/reauthorize", {})
+            await client.consent(asked["authorization_url"], LOGIN[link["connector"]])
+    if combi["status"] != "active":
+        await client.call("POST", f"/combis/{combi['id']}/activate")
 
 
 async def _first_runs(client: Customer, combis: list[Any], boxes: Mapping[str, Sandbox]) -> bool:

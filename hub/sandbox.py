@@ -44,7 +44,9 @@ def keep(sandboxes: Mapping[str, Sandbox], folder: Path) -> None:
     """Stores the books, so that the next demo finds them as this one left them."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, sandbox in sandboxes.items():
-        (folder / f"{name}.books").write_bytes(pickle.dumps(sandbox.state()))
+        fresh = folder / f"{name}.books.new"
+        fresh.write_bytes(pickle.dumps(sandbox.state()))
+        fresh.replace(folder / f"{name}.books")
 
 
 def bring_back(sandboxes: Mapping[str, Sandbox], folder: Path) -> None:

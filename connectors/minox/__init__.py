@@ -31,6 +31,7 @@ CONNECTOR = Connector(
         ),
         "customers": TargetWriter(
             encode=customers.encode,
+            claim=customers.claim,
             find=customers.find,
             write=customers.write,
             update=customers.update,

@@ -42,7 +42,11 @@ async def _inspected(http: Http) -> Raw:
     known = {"linked_tenants": [http.fields["tenant"]]} if http.fields.get("tenant") else {}
     try:
         answer = await _inspect(http)
-    except (RecordRejected, ReauthRequired):
+    except RecordRejected as refused:
+        if not known:
+            raise ReauthRequired("minox.no_tenant", words=refused.words) from refused
+        return known
+    except ReauthRequired:
         if not known:
             raise
         return known
@@ -164,7 +168,7 @@ def account(row: Raw) -> LedgerAccount:
         number=ident(row["id"]),
         name=text(row.get("description")),
         blocked=flag(part(blocked).get("active") if isinstance(blocked, Mapping) else blocked),
-        vat_known="vat" in row and (not set_up or percentage is not None),
+        vat_known="vat" in row and isinstance(row["vat"], Mapping | None) and (not set_up or percentage is not None),
         vat_percentage=percentage,
         vat_account=ident(code.get("account_id")),
         needs_cost_centre=bool(ident(part(row.get("cost_type")).get("id"))),

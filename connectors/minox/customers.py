@@ -19,6 +19,8 @@ from hub.sdk.http import Http
 from hub.sdk.settings import Settings
 
 _POSTAL = ("postal", "postadres")
+_REFUSING = ("err", "fout", "fatal")
+_ENTRIES = {"email_addresses": "email_address", "phone_numbers": "phone_number"}
 READ_BACK_S = (0.0, 0.5, 1.5)
 """Waits before a fresh debtor is looked up: the search may lag behind the answer."""
 
@@ -31,6 +33,11 @@ def external_id(key: Key) -> str:
 def marks(key: Key) -> tuple[str, ...]:
     """How our key may be spelt on a debtor."""
     return (external_id(key),)
+
+
+def claim(booking: Booking, _: Settings) -> str | None:
+    """The general e-mail address: by it debtors are told apart, so no two may share one."""
+    return next(iter(cast(CustomerBooking, booking).customer.emails), None)
 
 
 def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
@@ -145,8 +152,12 @@ def _emails_of(record: Raw) -> tuple[str, ...]:
 
 
 async def write(http: Http, payload: Payload, key: Key) -> Receipt:
-    """Creates the debtor. Its number is in the answer, or read back by our key (4.5)."""
+    """Creates the debtor, unless one bears our key. Its number is in the answer, or read back by our key (4.5, 6)."""
     home = place(payload["administration"])
+    if await _bearing(http, home, external_id(key)):
+        stands = await find(http, key, payload)
+        if stands is not None:
+            return stands
     query = {"journal_id": payload["journal"]} if payload["journal"] else {}
     body = {"externalid": external_id(key), **payload["body"]}
     answer = await http.write("POST", f"{home}/customer", body, query)
@@ -162,6 +173,8 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
             raise OutcomeUnknown("minox.unclear_answer", words=words(said)) from error
         if receipt is not None:
             return receipt
+    if any(text(one.get("message_type")).lower().startswith(_REFUSING) for one in said):
+        raise RecordRejected("minox.refused", words=words(said))  # Should it show itself yet, it bears our key.
     raise OutcomeUnknown("minox.unclear_answer", words=words(said))
 
 
@@ -199,12 +212,31 @@ def merged(stands: Raw, ours: Mapping[str, Any]) -> dict[str, Any]:
     wanted: dict[str, Any] = {}
     if _new(stands.get("chamber_of_commerce"), ours.get("chamber_of_commerce")):
         wanted["chamber_of_commerce"] = ours["chamber_of_commerce"]
-    wanted["addresses"] = _addresses(stands.get("addresses"), ours["addresses"][0])
+    if not any(_holds(one, ours["addresses"][0]) for one in _postal(stands.get("addresses"))):
+        wanted["addresses"] = _addresses(stands.get("addresses"), ours["addresses"][0])
     if ours["vat"]["vat_registration_number"]:
         wanted["vat"] = {**part(stands.get("vat")), **ours["vat"]}
     for name, own in (("bank_accounts", "iban"), ("search", "id")):
         wanted[name] = _with(stands.get(name), ours.get(name) or (), own)
     return {name: value for name, value in wanted.items() if value and value != stands.get(name)}
+
+
+def _postal(stands: object) -> list[Raw]:
+    """The postal addresses; all of them where none is called so."""
+    found = [part(one) for one in stands] if isinstance(stands, list) else []
+    return [one for one in found if text(one.get("address_type")).lower() in _POSTAL] or found
+
+
+def _holds(address: Raw, ours: Mapping[str, Any]) -> bool:
+    """True when an address says all that ours does: where arrays are added to, the next update would add once more."""
+    for name, value in ours.items():
+        if name in _ENTRIES:
+            known = {_folded(part(one).get(_ENTRIES[name])) for one in address.get(name) or ()}
+            if not {_folded(one.get(_ENTRIES[name])) for one in value} <= known:
+                return False
+        elif name != "address_type" and text(address.get(name)) != text(value):
+            return False
+    return True
 
 
 def _new(stands: object, ours: object) -> bool:
@@ -217,10 +249,9 @@ def _addresses(stands: object, ours: Mapping[str, Any]) -> list[Any]:
     if not found:
         return [dict(ours)]
     at = next((i for i, one in enumerate(found) if text(one.get("address_type")).lower() in _POSTAL), 0)
-    lists = {"email_addresses": "email_address", "phone_numbers": "phone_number"}
-    simple = {name: value for name, value in ours.items() if name not in lists and name != "address_type"}
+    simple = {name: value for name, value in ours.items() if name not in _ENTRIES and name != "address_type"}
     found[at] = {**found[at], **simple}
-    for name, own in lists.items():
+    for name, own in _ENTRIES.items():
         if entries := _with(found[at].get(name), ours.get(name) or (), own):
             found[at][name] = entries
     return found

@@ -14,20 +14,25 @@ Query = Sequence[tuple[str, str]]
 async def pages(http: Http, path: str, query: Query = (), *, absent: Sequence[int] = ()) -> AsyncIterator[list[Raw]]:
     """All records, a page at a time, until no next page is named; a status of `absent` stands for an empty list.
 
+    A last page may name itself as the next; a page that comes twice under two names is a cursor that was ignored.
     Raises TransientError when the listing repeats itself.
     """
     seen: set[tuple[str, Query]] = set()
     here, asked = path, tuple(query)
-    while True:
-        if (here, asked) in seen:
-            raise TransientError("minox.listing_repeats", path=path)
+    before: list[Raw] = []
+    while (here, asked) not in seen:
         seen.add((here, asked))
         body = await http.get(here, asked, absent=absent)
-        yield rows(body)
+        found = rows(body)
+        if found and found == before:
+            break
+        yield found
         following = _next(body)
-        if not following:
+        if not following or _target(following, path, query) == (here, asked):
             return
+        before = found
         here, asked = _target(following, path, query)
+    raise TransientError("minox.listing_repeats", path=path)
 
 
 async def everything(http: Http, path: str, query: Query = ()) -> list[Raw]:

@@ -502,7 +502,7 @@ class MinoxSandbox(Sandbox):
             grant = self.tokens.get(token) if kind.lower() == "bearer" else None
             allowed, headers = self._limits(token)
             if not allowed:
-                return self.busy_answer(120)
+                return self.busy_answer(min(120.0, max(1.0, 60 / float(self.switches["rate_per_minute"]))))
             if grant is None or grant.expires_at < self.now():
                 answer = self.expired_answer()
             else:
@@ -546,11 +546,9 @@ class MinoxSandbox(Sandbox):
 
     def busy_answer(self, seconds: float) -> Response:
         """429 with `retry-after` and the reset in milliseconds."""
-        rate = float(self.switches["rate_per_minute"]) / 60
-        wait = min(seconds, max(1.0, 1 / rate))
-        headers = {"x-rate-limit-remaining": "0", "x-rate-limit-reset": str(int((self.now() + wait) * 1000))}
+        headers = {"x-rate-limit-remaining": "0", "x-rate-limit-reset": str(int((self.now() + seconds) * 1000))}
         if self.switches["retry_after"] and seconds:
-            headers["retry-after"] = str(int(wait + 0.999))
+            headers["retry-after"] = str(int(seconds + 0.999))
         return json_response([message("RATE", "Te veel aanroepen")], 429, headers)
 
     def expired_answer(self) -> Response:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from connectors.simplicate.listing import walk
-from connectors.simplicate.reading import AMSTERDAM, flag, one, part, plain, text, words
+from connectors.simplicate.reading import AMSTERDAM, flag, one, part, plain, rows, text, words
 from hub.sdk.connector import Identity, Note, Options
 from hub.sdk.errors import ConfigError, TransientError, VendorError
 from hub.sdk.http import Answer, Http, Refusal
@@ -29,8 +29,7 @@ async def identify(http: Http) -> Identity:
         raise ConfigError("simplicate.nothing_readable", field="domain", domain=http.fields.get("domain", ""))
     tenant = http.fields["domain"].lower()
     full_name = " ".join(filter(None, (plain(user.get("first_name")), plain(user.get("family_name")))))
-    profiles = part(body).get("data")
-    first = part(profiles[0]) if isinstance(profiles, list) and profiles else part(profiles)
+    first = next(iter(rows(body)), {})
     email = next((word for name in ("email", "username") if "@" in (word := text(user.get(name)))), "")
     return Identity(tenant, plain(first.get("name")) or tenant, email.lower(), full_name)
 

@@ -11,7 +11,7 @@ from hub.sdk.errors import RecordRejected, TransientError
 from hub.sdk.http import Http
 
 LIMIT = 100
-FAR_FUTURE = "2999-12-31 00:00:00"
+FAR_FUTURE, LONG_AGO = "2999-12-31 00:00:00", "2000-01-01 00:00:00"
 OVERLAP = timedelta(minutes=5)
 BLIND_WINDOW = timedelta(days=92)
 FULL_ROUND = 96
@@ -66,11 +66,11 @@ async def _page(http: Http, path: str, query: Query, offset: int) -> Any:
 
 
 def _ended(body: object, offset: int, received: int) -> bool:
-    """True when the count says so. A full page never ends a listing: `count` might be the page's own."""
+    """True when the count says so to the record; a full page never ends a listing: `count` might be the page's own."""
     facts = part(part(body).get("metadata"))
     count, limit = text(facts.get("count")), text(facts.get("limit"))
     full = received >= min(LIMIT, int(limit) if limit.isdecimal() and int(limit) else LIMIT)
-    return received == 0 or (count.isdecimal() and not full and offset + received >= int(count))
+    return received == 0 or (count.isdecimal() and not full and offset + received == int(count))
 
 
 async def changes(
@@ -85,6 +85,9 @@ async def changes(
     state = dict(cursor or {})
     if not state or _earlier(start, state.get("start")):
         state = {"start": start.isoformat() if start else None, **await _first(http, path)}
+    if not state.get("proven", True) and state["seen"] and not state["offset"]:
+        learnt = await _first(http, path)
+        state |= {"by": learnt["by"], "proven": learnt["proven"]}
     one_page = not state["offset"]
     query = _window(state, dated) if one_page else [(name, value) for name, value in state["query"]]
     if query is None:
@@ -101,21 +104,28 @@ async def changes(
 
 
 async def _first(http: Http, path: str) -> dict[str, Any]:
-    """What is learnt once: whether the filter on changes works (asked for the far future, it must find nothing)."""
-    facts: dict[str, Any] = {"by": "updated_at", "seen": "", "mark": "", "since": "", "round": 0}
+    """What is learnt once: whether the filter on changes works, and the newest change.
+
+    Asked for the far future it must find nothing, and asked for all of the past something, unless nothing is there:
+    a filter that is not known may as well be ignored as answer nothing.
+    """
+    facts: dict[str, Any] = {"by": "updated_at", "proven": True, "seen": "", "mark": "", "since": "", "round": 0}
     facts |= {"offset": 0, "anchor": ""}
+    one = [("limit", "1"), ("offset", "0")]
+    past = ("q[updated_at][ge]", LONG_AGO)
     try:
-        body = await http.get(
-            path, [("q[updated_at][ge]", FAR_FUTURE), ("limit", "1"), ("offset", "0"), ("metadata", "count")]
-        )
+        body = await http.get(path, [("q[updated_at][ge]", FAR_FUTURE), *one, ("metadata", "count")])
         if rows(body) or text(part(part(body).get("metadata")).get("count")) not in ("", "0"):
             return facts | {"by": "nothing"}
+        try:
+            newest = rows(await http.get(path, [past, ("sort", "-updated_at"), *one]))
+        except RecordRejected:
+            newest = []  # The first page's newest will do: more is read again, nothing is missed.
+        if not newest and not rows(await http.get(path, [past, *one])):
+            found = rows(await http.get(path, one))
+            return facts | ({"by": "nothing"} if found else {"proven": False})
     except RecordRejected:
         return facts | {"by": "nothing"}
-    try:
-        newest = rows(await http.get(path, [("sort", "-updated_at"), ("limit", "1"), ("offset", "0")]))
-    except RecordRejected:
-        newest = []  # The first page's newest will do: more is read again, nothing is missed.
     return facts | {"mark": max((_changed(row) for row in newest), default="")}
 
 

@@ -1,6 +1,7 @@
 """Payments written back to Simplicate's invoices (dossier 3.2): no key, no undo, so outstanding is asked first."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -53,8 +54,20 @@ def _payment(booking: Booking) -> Payment:
 
 
 async def find(http: Http, key: Key, payload: Payload) -> Receipt | None:
-    """The payment of this invoice that bears our mark; None after the whole listing was read without it."""
-    for row in await _payments(http, str(payload["invoice_id"])):
+    """The payment of this invoice that bears our mark; None after all payments were read without it.
+
+    The filter on invoices is only inferred (dossier 2.3): an answer of nothing may be its own, and proves no absence.
+    """
+    invoice_id = str(payload["invoice_id"])
+    filtered = await _payments(http, invoice_id)
+    receipt = _ours(filtered, key, payload)
+    if receipt is None and not any(_of(row) == invoice_id for row in filtered):
+        receipt = _ours(await _listed(http, [], invoice_id), key, payload)
+    return receipt
+
+
+def _ours(found: Sequence[Raw], key: Key, payload: Payload) -> Receipt | None:
+    for row in found:
         if _mark(key) in text(row.get("description")):
             return _receipt(text(row.get("id")), payload, _amount(row.get("amount")))
     return None
@@ -73,8 +86,11 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
     if outstanding is None:
         raise RecordRejected("simplicate.outstanding_unknown", number=text(invoice.get("invoice_number")))
     sign = 1 if wanted > 0 else -1
+    if wanted < 0 < outstanding:  # A credit note that shows no sign: whether it is settled cannot be told.
+        raise RecordRejected("simplicate.outstanding_unknown", number=text(invoice.get("invoice_number")))
     if outstanding * sign <= 0:
-        return await find(http, key, payload) or Receipt(ref="", existed=True)
+        stands = _ours(await _payments(http, invoice_id), key, payload)
+        return replace(stands, existed=True) if stands else Receipt(ref="", existed=True)
     amount = min(wanted * sign, outstanding * sign) * sign
     body = {**payload, "amount": amount, "description": f"{payload['description']} {_mark(key)}"}
     answer = await http.write("POST", PATH, body)
@@ -127,7 +143,7 @@ async def _ref(http: Http, answer: Any, key: Key, payload: Payload) -> str:
     if said[0]:
         return said[0]
     try:
-        found = await find(http, key, payload)
+        found = _ours(await _payments(http, str(payload["invoice_id"])), key, payload)
     except VendorError:
         return ""
     return found.ref if found else ""

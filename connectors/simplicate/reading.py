@@ -14,6 +14,7 @@ AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 TOO_LARGE = Decimal(10) ** 12
 _BREAK = re.compile(r"<(br|/p|/div|/li|/tr|/h\d)\b[^>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<(/?[a-z][^<>]*|!--.*?--)>", re.IGNORECASE | re.DOTALL)
+_ENVELOPE = frozenset({"data", "errors", "error", "message", "metadata", "debug"})
 _ZERO_DATES = ("0000-00-00", "1970-01-01")
 
 
@@ -73,16 +74,17 @@ def part(value: object) -> Mapping[str, Any]:
 
 
 def rows(body: object) -> list[Mapping[str, Any]]:
-    """The records of an answer, whether its `data` is a list, one object or nothing."""
-    data = body.get("data") if isinstance(body, Mapping) else body
+    """The records of an answer, whether its `data` is a list, one object or nothing, or it comes without envelope."""
+    wrapped = isinstance(body, Mapping) and not _ENVELOPE.isdisjoint(body)
+    data = body.get("data") if isinstance(body, Mapping) and wrapped else body
     found = data if isinstance(data, list) else [data]
-    return [row for row in found if isinstance(row, Mapping)]
+    return [row for row in found if isinstance(row, Mapping) and row]
 
 
 def one(body: object) -> Mapping[str, Any] | None:
     """The record of an answer by id; some come as a list of one (dossier 2.2)."""
     found = rows(body)
-    return found[0] if len(found) == 1 and found[0] else None
+    return found[0] if len(found) == 1 else None
 
 
 def words(body: object) -> list[str]:

@@ -86,6 +86,11 @@ class Stage:
     quick: bool
     _stack: AsyncExitStack = field(repr=False)
 
+    def database_cpu_s(self) -> float:
+        """Processor time of PostgreSQL and of its connections that have ended (Linux)."""
+        status = Path(f"/proc/{self.services.postgres_pid()}/stat").read_text().rpartition(")")[2].split()
+        return sum(int(ticks) for ticks in status[11:15]) / os.sysconf("SC_CLK_TCK")
+
     async def child(self, module: str, *words: object, packages: Packages | None = None) -> Child:
         """Starts a process of ours; it ends with the stage."""
         environment = {

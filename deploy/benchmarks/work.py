@@ -47,13 +47,13 @@ async def a_hub(**parts: Any) -> AsyncIterator[tuple[Hub, Services]]:
         yield hub, services
 
 
-async def one_run(combi_id: str, recording: str = "") -> None:
+async def one_run(combi_id: str, recording: str = "", trigger: str = "manual") -> None:
     """Runs a combi once; tells seconds, CPU seconds, peak memory and counts."""
     recorder = Recorder() if recording else None
     async with a_hub(**({"client": recorder.client} if recorder else {})) as (hub, _):
         async with hub.database.system() as session:
             combi = await session.get_one(Combi, UUID(combi_id))
-            run = await hub.engine.start_run(session, combi)
+            run = await hub.engine.start_run(session, combi, trigger=trigger)
         began, cpu = time.perf_counter(), time.process_time()
         run = await hub.engine.run_to_end(run.id, patience_s=3600)
         told = {
@@ -84,7 +84,7 @@ async def be_a_worker() -> None:
 
 
 def main(what: str, *words: str) -> None:
-    """`run COMBI [RECORDING]`, `instant COMBI INVOICES` on one core, or `worker`."""
+    """`run COMBI [RECORDING] [TRIGGER]`, `instant COMBI INVOICES` on one core, or `worker`."""
     match what:
         case "run":
             lift_limits()

@@ -1,8 +1,9 @@
 """A document with every question answered: on which accounts, on which day, for which administration."""
 
 from datetime import date as Day  # noqa: N812 - `date` is a field's name
+from decimal import Decimal
 
-from hub.accounting.documents import Amount, Customer, Label, Part, Payment, SalesInvoice, Text, VatClass
+from hub.accounting.documents import Amount, Customer, JournalEntry, Label, Part, Payment, SalesInvoice, Text, VatClass
 
 
 class BookedLine(Part):
@@ -41,4 +42,23 @@ class PaymentBooking(Part):
     """Where the payment was seen."""
 
 
-Booking = SalesBooking | CustomerBooking | PaymentBooking
+class BookedEntryLine(Part):
+    """One line of an entry on an account that the target's chart confirmed. One side is above zero, the other zero."""
+
+    account: Text
+    debit: Amount = Decimal(0)
+    credit: Amount = Decimal(0)
+    description: str = ""
+    cost_centre: str = ""
+
+
+class EntryBooking(Part):
+    """A journal entry ready to be booked: lines that balance, in one fiscal period."""
+
+    entry: JournalEntry
+    administration: Text
+    date: Day
+    lines: tuple[BookedEntryLine, ...]
+
+
+Booking = SalesBooking | CustomerBooking | PaymentBooking | EntryBooking

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from hub.accounting.booking import Booking, CustomerBooking, PaymentBooking, SalesBooking
+from hub.accounting.booking import Booking, CustomerBooking, EntryBooking, PaymentBooking, SalesBooking
 from hub.accounting.documents import Finding
 from hub.accounting.money import CENT, ZERO, cents
 
@@ -76,11 +76,41 @@ SALES: tuple[Check, ...] = (
 """All laws of a sales invoice, in the order in which a human would check them."""
 
 
+def entry_has_lines(booking: EntryBooking) -> Iterable[Finding]:
+    """An entry has at least two lines."""
+    if len(booking.lines) < 2:
+        yield Finding(key="entry_without_lines", values={"number": booking.entry.number})
+
+
+def entry_balances(booking: EntryBooking) -> Iterable[Finding]:
+    """Debit is credit, to the last digit: a cent of difference is refused, never spread."""
+    debit = sum((line.debit for line in booking.lines), ZERO)
+    credit = sum((line.credit for line in booking.lines), ZERO)
+    if debit != credit:
+        values = {"debit": f"{debit:f}", "credit": f"{credit:f}", "difference": f"{debit - credit:f}"}
+        yield Finding(key="entry_out_of_balance", values=values)
+
+
+def entry_lines_have_one_side(booking: EntryBooking) -> Iterable[Finding]:
+    """A line is either debit or credit, above zero, in whole cents."""
+    for line in booking.lines:
+        sides = (line.debit, line.credit)
+        if min(sides) != 0 or max(sides) <= 0 or max(sides) != cents(max(sides)):
+            values = {"account": line.account, "debit": f"{line.debit:f}", "credit": f"{line.credit:f}"}
+            yield Finding(key="entry_line_wrong", values=values)
+
+
+ENTRIES = (entry_has_lines, entry_balances, entry_lines_have_one_side)
+"""All laws of a journal entry."""
+
+
 def findings(booking: Booking) -> list[Finding]:
     """Everything that is wrong with a booking by the laws of bookkeeping alone."""
     match booking:
         case SalesBooking():
             return [finding for law in SALES for finding in law(booking)]
+        case EntryBooking():
+            return [finding for rule in ENTRIES for finding in rule(booking)]
         case CustomerBooking():
             return []
         case PaymentBooking():

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from hub.accounting.booking import Booking, PaymentBooking, SalesBooking
+from hub.accounting.booking import Booking, EntryBooking, PaymentBooking, SalesBooking
 from hub.accounting.chart import Master
 from hub.accounting.documents import Amount, Part
 from hub.accounting.money import ZERO
@@ -42,6 +42,11 @@ def posting(booking: Booking, master: Master) -> Posting:
     match booking:
         case SalesBooking():
             return _sales(booking, master)
+        case EntryBooking():
+            return tuple(
+                line(one.account, one.debit - one.credit, name=_name(master, one.account), description=one.description)
+                for one in booking.lines
+            )
         case PaymentBooking():
             amount = booking.payment.amount
             return (
@@ -50,6 +55,11 @@ def posting(booking: Booking, master: Master) -> Posting:
             )
         case _:
             return ()
+
+
+def _name(master: Master, account: str) -> str:
+    known = master.by_number.get(account)
+    return known.name if known else ""
 
 
 def _sales(booking: SalesBooking, master: Master) -> Posting:
@@ -63,7 +73,7 @@ def _sales(booking: SalesBooking, master: Master) -> Posting:
                 line(
                     revenue.account,
                     -revenue.net,
-                    name=account.name if account else "",
+                    name=_name(master, revenue.account),
                     description=revenue.description,
                 )
             )

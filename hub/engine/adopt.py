@@ -1,8 +1,9 @@
 """Adoption: what stands in the target already is recognised and taken over; what only looks like it is asked about."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -12,6 +13,7 @@ from hub.engine import read, store
 from hub.engine.context import Context
 from hub.engine.resolve import Work
 from hub.sdk.connector import Existing, Receipt, TargetWriter
+from hub.sdk.errors import OutcomeUnknown, RecordRejected
 
 FEW = 20
 """Up to so many customers it costs less to ask for each than to list them all."""
@@ -28,38 +30,53 @@ def receipt_of(existing: Existing, total: Decimal | None) -> Receipt:
     )
 
 
+def taken(work: Work, by: str = "") -> Finding:
+    """What marks this document in the target (a number, an e-mail address) belongs to another one there."""
+    claim = work.claim or work.number
+    if "@" in claim:
+        return Finding(key="email_shared", values={"email": claim, "debtors": by})
+    return Finding(key="number_taken", values={"number": claim, "debtors": by})
+
+
 async def recognise(ctx: Context, flow: str, works: Sequence[Work]) -> list[Work]:
     """Gives the works back, each with `existing` when it stands there, or with a finding when that is not sure."""
     writer = ctx.writer(flow)
     for work in works:
         work.existing = None
-        if isinstance(work.document, Customer) and work.claim is None and work.document.emails and not work.forced:
-            work.claim = work.document.emails[0]
         if work.forced and flow == "customers":
+            # A human said that it is another customer, whatever it shares with one that stands there.
             work.claim = None
     asked = [work for work in works if not work.forced]
     listed: set[str] = set()
     if writer.index is not None:
         for administration in sorted({work.administration for work in asked}):
-            if await _listed(ctx, flow, administration, writer, len(asked)):
+            mine = [work for work in asked if work.administration == administration]
+            if await _listed(ctx, flow, administration, writer, mine):
                 listed.add(administration)
     found = await _from_store(ctx, flow, writer, asked)
     for work in asked:
         candidates = found.get(work.id, [])
         if work.administration not in listed and flow == "customers":
-            candidates = await _live(ctx, flow, writer, work)
+            try:
+                candidates = await _live(ctx, flow, writer, work)
+            except (OutcomeUnknown, RecordRejected) as error:
+                work.findings = [error.finding()]
+                continue
         _decide(work, writer, candidates)
     await _refuse_others(ctx, flow, asked)
     return list(works)
 
 
-async def _listed(ctx: Context, flow: str, administration: str, writer: TargetWriter, count: int) -> bool:
-    """Makes the listing of an administration on a combi's first run. True when it is complete and of this run."""
+async def _listed(ctx: Context, flow: str, administration: str, writer: TargetWriter, works: Sequence[Work]) -> bool:
+    """Makes the listing of an administration on a combi's first run, and anew when older documents come than it holds.
+
+    True when it is complete and of this run.
+    """
     name = f"standing:{flow}:{administration}"
     known = await read.position(ctx, name)
-    if known is not None:
+    if known is not None and not _older(known, works):
         return known.get("run") == str(ctx.run.id)
-    if writer.index is None or (flow == "customers" and writer.match is not None and count <= FEW):
+    if writer.index is None or (flow == "customers" and writer.match is not None and len(works) <= FEW):
         return False
     since = None if flow == "customers" else await _earliest(ctx, flow)
     async with ctx.database.tenant(ctx.organisation_id) as session:
@@ -73,9 +90,17 @@ async def _listed(ctx: Context, flow: str, administration: str, writer: TargetWr
         total += len(page)
         await _keep(ctx, flow, administration, page)
     async with ctx.database.tenant(ctx.organisation_id) as session:
-        await read.move(session, ctx, name, {"run": str(ctx.run.id), "entries": total})
+        begin = since.isoformat() if since else None
+        await read.move(session, ctx, name, {"run": str(ctx.run.id), "entries": total, "since": begin})
     ctx.log("adopt.listed", flow=flow, administration=administration, entries=total)
     return True
+
+
+def _older(known: Mapping[str, Any], works: Sequence[Work]) -> bool:
+    """True when a document is of before the day from which the listing was made."""
+    since = known.get("since")
+    days = [work.document.date for work in works if isinstance(work.document, SalesInvoice)]
+    return bool(since and days) and min(days) < date.fromisoformat(str(since))
 
 
 async def _earliest(ctx: Context, flow: str) -> date | None:
@@ -129,7 +154,7 @@ async def _from_store(
             "id": work.id,
             "administration": work.administration,
             "marks": list(writer.marks(work.sure_key)),
-            "number": work.claim if flow != "customers" and work.claim else "",
+            "number": work.claim or "",
             "emails": list(work.document.emails) if isinstance(work.document, Customer) else [],
         }
         for work in works
@@ -144,7 +169,13 @@ async def _live(ctx: Context, flow: str, writer: TargetWriter, work: Work) -> li
     if writer.match is None or work.booking is None:
         return []
     ctx.lease.check()
-    return list(await writer.match(ctx.destination(flow).http, work.booking))
+    http = ctx.destination(flow).http
+    if found := list(await writer.match(http, work.booking)):
+        return found
+    # Who bears our key is ours, whatever has become of its e-mail address.
+    ours = await writer.find(http, work.sure_key, work.payload)
+    marks = writer.marks(work.sure_key)
+    return [Existing(ref=ours.ref, label=ours.label, mark=marks[0])] if ours else []
 
 
 def _decide(work: Work, writer: TargetWriter, candidates: Sequence[Existing]) -> None:
@@ -164,7 +195,7 @@ def _decide_customer(work: Work, candidates: Sequence[Existing]) -> None:
     by_ref = {one.ref: one for one in candidates}
     if len(by_ref) > 1:
         shown = ", ".join(sorted(one.label or one.ref for one in by_ref.values()))
-        work.findings = [Finding(key="email_shared", values={"email": work.claim or "", "debtors": shown})]
+        work.findings = [taken(work, shown)]
     elif by_ref:
         work.existing = next(iter(by_ref.values()))
 
@@ -183,8 +214,8 @@ def _decide_invoice(work: Work, invoice: SalesInvoice, candidates: Sequence[Exis
                     "number": near.number,
                     "booked_as": near.label or near.ref,
                     "date": str(near.date or ""),
-                    "amount": f"{near.total:f}" if near.total is not None else "",
-                    "expected": f"{invoice.total:f}",
+                    "amount": f"{near.total:.2f}" if near.total is not None else "",
+                    "expected": f"{invoice.total:.2f}",
                     "ref": near.ref,
                 },
             )
@@ -217,14 +248,11 @@ async def _refuse_others(ctx: Context, flow: str, works: Sequence[Work]) -> None
                 ),
             },
         )
-        taken = {row.id: row.label or row.ref for row in found}
+        holders = {row.id: row.label or row.ref for row in found}
     seen: set[tuple[str, str]] = set()
     for work in wanted:
         place = (work.sure_key.target, work.existing.ref if work.existing else "")
-        if work.id in taken or place in seen:
-            key = "email_shared" if flow == "customers" else "number_taken"
-            label = taken.get(work.id, place[1])
-            values = {"email": work.claim or "", "debtors": label, "number": work.claim or work.number}
-            work.findings = [Finding(key=key, values=values)]
+        if work.id in holders or place in seen:
+            work.findings = [taken(work, holders.get(work.id, place[1]))]
             work.existing = None
         seen.add(place)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import text
+
 from hub.accounting.chart import Master
 from hub.accounting.documents import Finding
 from hub.engine import words
@@ -14,6 +16,7 @@ from hub.engine.clients import Link
 from hub.engine.models import Combi, MasterData, Run
 from hub.engine.recipe import Recipe
 from hub.engine.settings import CombiSettings
+from hub.kit import json
 from hub.kit.clock import Clock
 from hub.kit.database import Database
 from hub.sdk.connector import SourceStream, TargetWriter
@@ -49,11 +52,15 @@ class Lease:
     """The worker wants to stop: the slice ends at its next pause."""
 
     def check(self) -> None:
-        """Returns when a call may still be begun. Raises LeaseLost or Cancelled."""
-        if self.lost or time.monotonic() > self.valid_until - MARGIN_S:
-            raise LeaseLost(self.owner)
+        """Returns when a document's calls may still be begun. Raises LeaseLost or Cancelled."""
+        self.hold()
         if self.cancelled:
             raise Cancelled(self.owner)
+
+    def hold(self) -> None:
+        """Returns when one call may be made, in the middle of a document too. Raises LeaseLost."""
+        if self.lost or time.monotonic() > self.valid_until - MARGIN_S:
+            raise LeaseLost(self.owner)
 
 
 @dataclass
@@ -161,13 +168,20 @@ class Context:
             return Master(administration=administration)
         self.lease.check()
         master = await read(self.target.http, administration)
-        row = MasterData(
-            organisation_id=self.organisation_id,
-            connection_id=self.target.connection_id,
-            administration=administration,
-            value=master.model_dump(mode="json"),
-            fetched_at=self.clock.now(),
-        )
         async with self.database.tenant(self.organisation_id) as session:
-            await session.merge(row)
+            await session.execute(
+                text(
+                    """INSERT INTO masterdata (organisation_id, connection_id, administration, value, fetched_at)
+                    VALUES (:organisation, :connection, :administration, cast(:value AS jsonb), :now)
+                    ON CONFLICT (connection_id, administration) DO UPDATE SET value = excluded.value,
+                      fetched_at = excluded.fetched_at"""
+                ),
+                {
+                    "organisation": self.organisation_id,
+                    "connection": self.target.connection_id,
+                    "administration": administration,
+                    "value": json.dumps(master.model_dump(mode="json")),
+                    "now": self.clock.now(),
+                },
+            )
         return master

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -163,9 +163,12 @@ class Fate(StrEnum):
     changed = "changed"
     doubtful = "doubtful"
     elsewhere = "elsewhere"
+    gone = "gone"
 
 
 def _fate(work: Work, row: RowMapping | None, moved: Mapping[str, str]) -> Fate:
+    if row is not None and row["state"] == DeliveryState.gone and not work.forced:
+        return Fate.gone
     if row is None or row["state"] == DeliveryState.gone:
         return Fate.elsewhere if work.source_id in moved else Fate.fresh
     if row["state"] == DeliveryState.recorded:
@@ -193,6 +196,10 @@ async def _sort_out(ctx: Context, flow: str, works: Sequence[Work], verdicts: Ve
     for work, row in sorted_out[Fate.done]:
         if row is not None:
             _done(ctx, work, row, verdicts)
+    for work, row in _with_rows(sorted_out[Fate.gone]):
+        # Whoever took it out of the books had a reason: only a human has it booked again.
+        work.findings = [Finding(key="booking_gone", values={"booked_as": row["label"] or row["ref"]})]
+        _park(ctx, work, ItemStatus.finding, verdicts, row, delivery_id=row["id"])
     for work, _ in sorted_out[Fate.elsewhere]:
         values = {"administration": moved[work.source_id].partition(":")[2]}
         work.findings = [Finding(key="booked_elsewhere", values=values, field="administrations")]
@@ -215,20 +222,13 @@ async def _recognised(ctx: Context, flow: str, works: Sequence[Work], verdicts: 
     for work in await adopt.recognise(ctx, flow, works) if works else []:
         place = (work.sure_key.target, work.claim or "")
         if not work.findings and work.claim and place in claimed:
-            work.findings = [_claimed_twice(work)]
+            work.findings = [adopt.taken(work)]
         if work.findings:
             _park(ctx, work, ItemStatus.finding, verdicts)
             continue
         claimed[place] = work
         going.append(work)
     return going
-
-
-def _claimed_twice(work: Work) -> Finding:
-    """Another document of the same administration bears the number (or the e-mail address) already."""
-    if work.flow == "customers":
-        return Finding(key="email_shared", values={"email": work.claim or "", "debtors": ""})
-    return Finding(key="number_taken", values={"number": work.claim or work.number})
 
 
 async def _intend(
@@ -253,7 +253,7 @@ async def _intend(
             adopted=work.existing is not None,
         )
     async with ctx.database.tenant(ctx.organisation_id) as session:
-        written = await store.intend(session, ctx, list(rows.values()))
+        written = await store.intend(session, ctx, [rows[key] for key in sorted(rows)])
         held = await store.deliveries(session, rows.keys() - written.keys())
     points.reach(points.AFTER_INTENT)
     jobs: list[Job] = []
@@ -264,7 +264,7 @@ async def _intend(
             if work.sure_key.text in held:
                 _hold_back(ctx, work, verdicts)
             else:
-                work.findings = [_claimed_twice(work)]
+                work.findings = [adopt.taken(work)]
                 _park(ctx, work, ItemStatus.finding, verdicts)
             continue
         revision, ref, before = revisions.get(work.id, (1, "", ""))
@@ -281,20 +281,35 @@ async def _changed(ctx: Context, flow: str, works: Sequence[tuple[Work, RowMappi
     going: list[Work] = []
     revisions: dict[UUID, tuple[int, str, str]] = {}
     unsure = [row["id"] for _, row in works if row["state"] == DeliveryState.sent]
-    if unsure:
-        async with ctx.database.tenant(ctx.organisation_id) as session:
-            await store.unsend(session, unsure)
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        await store.unsend(session, unsure)
+        stood = await store.last_receipts(session, [row["key"] for _, row in works])
     for work, row in works:
-        if can and (may or work.forced):
+        receipt = stood.get(row["key"], {})
+        if not work.forced and _period_closed(ctx, work, receipt):
+            _park(ctx, work, ItemStatus.finding, verdicts, row)
+        elif can and (may or work.forced):
             again = row["state"] != DeliveryState.recorded
-            receipt = row["receipt"] or {}
-            before = "" if work.forced or again else receipt.get("fingerprint", "")
+            # A change that went out without an answer may stand there: then it is no hand that changed it.
+            landed = again and row["state"] != DeliveryState.refused and row["sent_at"] is not None
+            before = "" if work.forced or landed else receipt.get("fingerprint", "")
             revisions[work.id] = (row["revision"] + (0 if again else 1), row["ref"], before)
             going.append(work)
         else:
             work.findings = [Finding(key="changed_after_booking", values={"booked_as": row["label"] or row["ref"]})]
             _park(ctx, work, ItemStatus.changed, verdicts, row)
     return await _intend(ctx, going, revisions, verdicts)
+
+
+def _period_closed(ctx: Context, work: Work, receipt: Mapping[str, Any]) -> bool:
+    """True, with a finding, when what stands in the books lies in a period that was closed since."""
+    closed = ctx.settings.closed_until
+    booked_on = date.fromisoformat(receipt["booked_on"]) if receipt.get("booked_on") else None
+    if closed is None or booked_on is None or booked_on > closed:
+        return False
+    values = {"date": booked_on.isoformat(), "closed_until": closed.isoformat()}
+    work.findings = [Finding(key="period_closed", values=values, field="closed_until")]
+    return True
 
 
 def _hold_back(ctx: Context, work: Work, verdicts: Verdicts) -> None:
@@ -402,6 +417,9 @@ async def _call_all(ctx: Context, flow: str, window: Sequence[Job]) -> list[Resu
                 return Result(job, issued=False, end=end)
             try:
                 receipt = await _call(ctx, flow, job)
+            except LeaseLost as end:
+                stopped = True
+                return Result(job, issued=False, end=end)
             except (ReauthRequired, ConfigError, TransientError) as error:
                 stopped = True
                 return Result(job, error=error)
@@ -495,7 +513,7 @@ def _record(ctx: Context, job: Job, receipt: Receipt, verdicts: Verdicts, *, fin
             "ref": receipt.ref or job.ref,
             "label": receipt.label,
             "open_item": receipt.open_item,
-            "receipt": _receipt_row(receipt),
+            "receipt": _receipt_row(receipt, work),
             "verified": verified or work.total is None,
         }
     )
@@ -651,8 +669,10 @@ async def _commit(ctx: Context, verdicts: Verdicts) -> None:
     verdicts.unsettled.clear()
 
 
-def _receipt_row(receipt: Receipt) -> dict[str, Any]:
+def _receipt_row(receipt: Receipt, work: Work) -> dict[str, Any]:
+    day = getattr(work.booking, "date", None)
     return {
+        "booked_on": day.isoformat() if day else None,
         "ref": receipt.ref,
         "label": receipt.label,
         "total": str(receipt.total) if receipt.total is not None else None,

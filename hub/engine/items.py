@@ -8,14 +8,14 @@ from sqlmodel import col, select
 from hub.accounting.documents import Finding
 from hub.engine import recipe
 from hub.engine.keys import key_for_item
-from hub.engine.models import Combi, Delivery, DeliveryState, Item, ItemStatus, LogEntry
+from hub.engine.models import Combi, Delivery, DeliveryState, Item, ItemStatus, LogEntry, Standing
 from hub.kit.clock import Clock
 from hub.kit.ids import new_id
 
 RETRYABLE = (ItemStatus.finding, ItemStatus.rejected, ItemStatus.unknown, ItemStatus.skipped, ItemStatus.changed)
 SKIPPABLE = (ItemStatus.waiting, ItemStatus.finding, ItemStatus.rejected, ItemStatus.ignored, ItemStatus.changed)
 RESOLVABLE = (ItemStatus.finding, ItemStatus.rejected, ItemStatus.unknown, ItemStatus.changed)
-GO_ON = {"total_differs", "edited_in_target", "changed_after_booking"}
+GO_ON = {"total_differs", "edited_in_target", "changed_after_booking", "booking_gone", "period_closed"}
 """Findings about a booking that stands: trying again means that the human has looked and wants it done."""
 
 
@@ -40,7 +40,8 @@ async def retry(session: AsyncSession, clock: Clock, item: Item) -> None:
 async def skip(session: AsyncSession, clock: Clock, item: Item, reason: str = "") -> None:
     """Never sent, by a human's decision. Not for what was sent already: its fate must be known first."""
     _allow(item, SKIPPABLE, "skip")
-    if item.delivery_id is not None and item.status != ItemStatus.changed:
+    row = await session.get(Delivery, item.delivery_id) if item.delivery_id else None
+    if row is not None and row.state != DeliveryState.gone and item.status != ItemStatus.changed:
         raise NotAllowed("item_stands_in_target", number=item.number)
     item.status = ItemStatus.skipped
     item.findings = [Finding(key="skipped_by_hand", values={"reason": reason}).model_dump(mode="json")]
@@ -74,14 +75,29 @@ async def _exists(session: AsyncSession, clock: Clock, item: Item, row: Delivery
         row.state = DeliveryState.recorded
         row.recorded_at = clock.now()
         row.adopted = True
-        row.ref = target_ref or row.ref
+        row.ref = target_ref or row.ref or _named(item)
         row.fingerprint = item.fingerprint
+        stands = await _standing(session, item, row.ref)
+        if stands is not None:
+            row.label, row.open_item = stands.label, stands.open_item
         session.add(row)
     item.delivery_id = row.id
     item.target_ref = target_ref or row.ref
+    item.target_label = row.label or item.target_label
     item.status = ItemStatus.booked
     item.findings = []
     _touch(session, clock, item, "item.resolved_exists", ref=item.target_ref)
+
+
+def _named(item: Item) -> str:
+    """The booking that a finding asks about."""
+    return next((str(one["values"]["ref"]) for one in item.findings if one.get("values", {}).get("ref")), "")
+
+
+async def _standing(session: AsyncSession, item: Item, ref: str) -> Standing | None:
+    """The booking with this reference in the listing that was made at the first run."""
+    query = select(Standing).where(Standing.combi_id == item.combi_id, Standing.stream == item.flow)
+    return (await session.execute(query.where(Standing.ref == ref).limit(1))).scalars().first() if ref else None
 
 
 async def _delivery(session: AsyncSession, item: Item) -> Delivery | None:

@@ -239,7 +239,13 @@ class Delivery(Owned, table=True):
             postgresql_where=text("claim IS NOT NULL AND revision = 1 AND state <> 'gone'"),
         ),
         Index("delivery_source", "organisation_id", "source_id"),
-        Index("delivery_open_item", "organisation_id", "target", "open_item"),
+        Index(
+            "delivery_open_item",
+            "organisation_id",
+            "target",
+            "open_item",
+            postgresql_where=text("state = 'recorded' AND settled_at IS NULL AND open_item <> ''"),
+        ),
         Index("delivery_ref", "organisation_id", "target", "stream", "ref"),
     )
 

@@ -30,10 +30,12 @@ async def stand(ctx: Context, needed: set[Place], handle: Handle) -> dict[Place,
         return {}
     refs = await references(ctx, needed)
     missing = needed - set(refs)
-    if missing:
-        await _call_up(ctx, missing)
+    # One that an earlier installation brought there becomes an item too, so that its changes are followed.
+    wanted = missing | (needed - set(await places_of(ctx, sorted({source_id for source_id, _ in needed}))))
+    if wanted:
+        await _call_up(ctx, wanted)
         async with ctx.database.tenant(ctx.organisation_id) as session:
-            rows = await store.items_of(session, ctx, "customers", missing)
+            rows = await store.items_of(session, ctx, "customers", wanted)
         now = ctx.clock.now()
         works = [
             work_of(row)
@@ -43,7 +45,7 @@ async def stand(ctx: Context, needed: set[Place], handle: Handle) -> dict[Place,
         ]
         if works:
             await handle(ctx, "customers", works)
-            refs.update(await references(ctx, missing))
+            refs.update(await references(ctx, wanted))
     return refs
 
 

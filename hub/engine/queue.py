@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from hub.kit import json
 
 _log = structlog.get_logger(__name__)
-logging.getLogger("arq").setLevel(logging.WARNING)
+logging.getLogger("arq").setLevel(logging.ERROR)
 
 QUEUE = "hub:bell"
 SILENCE_S = 10

@@ -22,14 +22,18 @@ async def read(ctx: Context, flow: str) -> bool:
     cursor = None if _afresh(ctx, flow) else await position(ctx, flow)
     since = Since(cursor, ctx.combi.start_date)
     pages = stream.read(ctx.origin(flow).http, since, ctx.settings)
+    over = False
     async for page in pages:
         if flow == "customers":
             await _keep_customers(ctx, page)
         else:
             await _keep_documents(ctx, flow, page)
         ctx.run.progress = {**ctx.run.progress, f"begun:{flow}": True}
-        if page.cursor is not None and ctx.out_of_time:
+        if over:
             return False
+        # Only asking for one page more tells whether this was the last: a slice that is too short for one page would
+        # otherwise never learn that it is done.
+        over = page.cursor is not None and ctx.out_of_time
     return True
 
 

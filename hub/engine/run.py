@@ -60,27 +60,11 @@ async def work(engine: "Engine", run: Run, lease: Lease) -> None:
     except LeaseLost:
         _log.warning("lease_lost")
     except SQLAlchemyError:
-        # The database went away: somebody goes on from what was committed.
+        # The database went away. The lease is not given back but expires, as after a crash: what was sent without being
+        # recorded is not looked up before the target has had time to show it.
         _log.exception("database_lost")
-        await _let_go(engine, lease)
-    except asyncio.CancelledError:
-        await asyncio.shield(_let_go(engine, lease))
-        raise
     finally:
         structlog.contextvars.unbind_contextvars("run", "combi")
-
-
-async def _let_go(engine: "Engine", lease: Lease) -> None:
-    """Gives the lease back, so that nobody waits for its end; calls that are under way are none any more."""
-    with suppress(SQLAlchemyError, OSError, TimeoutError):
-        async with asyncio.timeout(5), engine.database.system() as session:
-            await session.execute(
-                text(
-                    """UPDATE run SET lease_owner = NULL, lease_until = NULL
-                    WHERE lease_owner = :owner AND finished_at IS NULL"""
-                ),
-                {"owner": lease.owner},
-            )
 
 
 @asynccontextmanager
@@ -143,6 +127,9 @@ async def open_context(engine: "Engine", run: Run, lease: Lease) -> Context:
         chosen = settings.parse(the_recipe, run.settings)
     except ValueError as error:
         raise ConfigError("settings_invalid", words=str(error)[:300]) from error
+    source = await engine.clients.open(combi.organisation_id, combi.source_connection_id)
+    target = await engine.clients.open(combi.organisation_id, combi.target_connection_id)
+    source.http.guard = target.http.guard = lease.hold
     return Context(
         database=engine.database,
         clock=engine.clock,
@@ -151,8 +138,8 @@ async def open_context(engine: "Engine", run: Run, lease: Lease) -> Context:
         recipe=the_recipe,
         settings=chosen,
         mappings=tables,
-        source=await engine.clients.open(combi.organisation_id, combi.source_connection_id),
-        target=await engine.clients.open(combi.organisation_id, combi.target_connection_id),
+        source=source,
+        target=target,
         lease=lease,
         ends_at=time.monotonic() + SLICE_S,
     )

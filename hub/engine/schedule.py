@@ -35,8 +35,8 @@ def next_slot(schedule: Schedule, combi: UUID, after: datetime) -> datetime | No
     """The first slot later than `after` (aware). None for a manual schedule.
 
     Interval slots lie on multiples of the interval since the epoch plus the jitter, so the change of the clocks does
-    not touch them. A night's slot is planned on that night's wall clock; on the night that skips 02:00–03:00 it falls
-    as many elapsed minutes after 03:00.
+    not touch them. A night's slot is planned on the wall clock; on the night that skips 02:00–03:00 a slot in that hour
+    falls an hour later, and on the night that has it twice it is in the first.
     """
     if schedule is Schedule.manual:
         return None
@@ -47,8 +47,8 @@ def next_slot(schedule: Schedule, combi: UUID, after: datetime) -> datetime | No
         return datetime.fromtimestamp(count * step + shift, tz=after.tzinfo)
     day = after.astimezone(AMSTERDAM).date() - timedelta(days=1)
     while True:
-        start = datetime.combine(day, NIGHT_START, AMSTERDAM).astimezone(after.tzinfo)
-        slot = start + jitter(combi, NIGHT)
+        wall = datetime.combine(day, NIGHT_START) + jitter(combi, NIGHT)
+        slot = wall.replace(tzinfo=AMSTERDAM).astimezone(after.tzinfo)
         if slot > after:
             return slot
         day += timedelta(days=1)

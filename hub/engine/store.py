@@ -25,6 +25,11 @@ def packed(rows: Iterable[Mapping[str, Any]]) -> str:
     return json.dumps([dict(row) for row in rows])
 
 
+def _ids(rows: Rows) -> list[UUID]:
+    """The rows' ids as an array: with it PostgreSQL goes by the primary key, however badly it knows a growing table."""
+    return [row["id"] for row in rows]
+
+
 async def items_at_hand(session: AsyncSession, ctx: Context, flow: str, limit: int) -> Sequence[RowMapping]:
     """The next items of a flow to be worked on, oldest first."""
     period = ctx.run.period or {}
@@ -137,9 +142,10 @@ async def park(session: AsyncSession, ctx: Context, rows: Rows) -> None:
             FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, status text, findings jsonb,
                  retry_at timestamptz, target_ref text, target_label text, delivery_id uuid, note text, attach boolean,
                  number text)
-            WHERE i.id = r.id AND i.status IN ('waiting', 'unknown')"""
+            WHERE i.id = r.id AND i.id = ANY(:ids) AND i.status IN ('waiting', 'unknown')"""
         ),
         {
+            "ids": _ids(rows),
             "rows": packed(rows),
             "version": ctx.run.settings_version,
             "run": ctx.run.id,
@@ -159,13 +165,25 @@ async def deliveries(session: AsyncSession, keys: Iterable[str]) -> dict[str, Ro
         return {}
     found = await session.execute(
         text(
-            """SELECT DISTINCT ON (key) id, key, version, revision, state, fingerprint, run_id, check_at, settled_at,
-                 ref, label, receipt, CASE WHEN state = 'sent' THEN payload END AS payload
+            """SELECT DISTINCT ON (key) id, key, version, revision, state, fingerprint, run_id, sent_at, check_at,
+                 settled_at, ref, label, receipt, CASE WHEN state = 'sent' THEN payload END AS payload
             FROM delivery WHERE key = ANY(:keys) ORDER BY key, version DESC, revision DESC"""
         ),
         {"keys": wanted},
     )
     return {row["key"]: row for row in found.mappings()}
+
+
+async def last_receipts(session: AsyncSession, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """What the target last said of each key's booking, whatever became of later changes."""
+    found = await session.execute(
+        text(
+            """SELECT DISTINCT ON (key) key, receipt FROM delivery WHERE key = ANY(:keys) AND state = 'recorded'
+            ORDER BY key, version DESC, revision DESC"""
+        ),
+        {"keys": list(keys)},
+    )
+    return {row.key: row.receipt or {} for row in found}
 
 
 async def references(session: AsyncSession, keys: Iterable[str]) -> dict[str, str]:
@@ -209,6 +227,9 @@ async def intend(session: AsyncSession, ctx: Context, rows: Rows) -> dict[str, U
 
     A key that is missing from the answer lost to another document with the same claim, or to another run.
     """
+    # Two combis on one pair may claim one number at the same moment: one after the other, the later one sees it taken.
+    for target in sorted({str(row["target"]) for row in rows}):
+        await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:target, 0))"), {"target": target})
     found = await session.execute(
         text(
             """INSERT INTO delivery AS d (id, organisation_id, key, version, revision, source, stream, source_id,
@@ -290,13 +311,13 @@ async def record(session: AsyncSession, ctx: Context, rows: Rows) -> None:
         text(
             """UPDATE delivery d SET state = r.state, ref = coalesce(r.ref, d.ref), label = coalesce(r.label, d.label),
                  open_item = coalesce(r.open_item, d.open_item), receipt = coalesce(r.receipt, d.receipt),
-                 verified = coalesce(r.verified, d.verified), check_at = r.check_at,
+                 verified = coalesce(r.verified, d.verified), check_at = r.check_at, balance = NULL,
                  recorded_at = CASE WHEN r.state = 'recorded' THEN :now ELSE d.recorded_at END
             FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, state text, ref text, label text,
                  open_item text, receipt jsonb, verified boolean, check_at timestamptz)
-            WHERE d.id = r.id AND d.state IN ('intended', 'sent')"""
+            WHERE d.id = r.id AND d.id = ANY(:ids) AND d.state IN ('intended', 'sent')"""
         ),
-        {"rows": packed(rows), "now": ctx.clock.now()},
+        {"rows": packed(rows), "ids": _ids(rows), "now": ctx.clock.now()},
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ from hub.accounting.documents import Finding
 from hub.kit import text
 
 _AMOUNT = re.compile(r"-?\d{1,15}\.\d{2}")
-_DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|30)")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def key_of(finding: str) -> str:
@@ -37,5 +38,6 @@ def _typed(value: object) -> object:
     if isinstance(value, str) and _AMOUNT.fullmatch(value):
         return Decimal(value)
     if isinstance(value, str) and _DAY.fullmatch(value):
-        return date.fromisoformat(value)
+        with suppress(ValueError):
+            return date.fromisoformat(value)
     return value

@@ -76,16 +76,33 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(\w+://)[^\s/@:]*:[^\s/@]+@"), rf"\1{MASK}@"),
 )
 
-_secrets: set[str] = set()
+_LARGEST = 500
+_secrets: dict[str, None] = {}
+"""The last secrets that were in use, oldest first: a net below the masking by key, and nets must stay light."""
 _pattern: re.Pattern[str] | None = None
 
 
 def register_secret(value: str) -> None:
-    """Mask this exact text wherever it turns up in a log line; texts under six characters are left alone."""
+    """Mask this exact text wherever it turns up in a log line; texts under six characters are left alone.
+
+    The last few hundred are kept: a process that serves thousands of connections still masks those in use.
+    """
     global _pattern  # noqa: PLW0603 - one compiled pattern for the process
-    if len(value) >= _MIN_SECRET and value not in _secrets:
-        _secrets.add(value)
+    if len(value) < _MIN_SECRET:
+        return
+    if _secrets.pop(value, True) is not None:
+        _pattern = None
+    _secrets[value] = None
+    while len(_secrets) > _LARGEST:
+        _secrets.pop(next(iter(_secrets)))
+
+
+def _known_secrets() -> re.Pattern[str] | None:
+    """One pattern of all of them, made when it is first needed."""
+    global _pattern  # noqa: PLW0603 - see above
+    if _pattern is None and _secrets:
         _pattern = re.compile("|".join(re.escape(secret) for secret in sorted(_secrets, key=len, reverse=True)))
+    return _pattern
 
 
 def set_up(log_format: Literal["json", "console"] = "console", level: int = logging.INFO) -> None:
@@ -151,10 +168,11 @@ def is_sensitive(key: str) -> bool:
 
 def redact_text(text: str) -> str:
     """Mask known secrets and what looks like one in a text."""
-    if _pattern is not None:
-        text = _pattern.sub(MASK, text)
-    for pattern, replacement in _IN_TEXT:
-        text = pattern.sub(replacement, text)
+    pattern = _known_secrets()
+    if pattern is not None:
+        text = pattern.sub(MASK, text)
+    for look, replacement in _IN_TEXT:
+        text = look.sub(replacement, text)
     return text
 
 

@@ -39,7 +39,7 @@ def page(request: Request, template: str, status: int = 200, **facts: Any) -> HT
     def t(key: str, **values: object) -> str:
         return text.sentence(key, language, values)
 
-    body = _environment().get_template(template).render(t=t, language=language, **facts)
+    body = _environment().get_template(template).render(t=t, known=text.known, language=language, **facts)
     return HTMLResponse(body, status, HEADERS)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from hub.accounting.documents import Finding
 from hub.engine import outcome as outcomes
+from hub.engine.words import typed
 from hub.kit import text
 from hub.runs.schemas import FindingOut, OutcomeOut
 
@@ -12,7 +13,7 @@ from hub.runs.schemas import FindingOut, OutcomeOut
 def sentence(key: str, values: Mapping[str, Any] | None, language: str) -> str:
     """The sentence of a key that may stand under `finding.`; the package's own words stay out of it."""
     name = key if text.known(key) else f"finding.{key}"
-    return text.sentence(name if text.known(name) else key, language, values or {})
+    return text.sentence(name if text.known(name) else key, language, typed(values or {}))
 
 
 def finding(stored: Finding | Mapping[str, Any], language: str) -> FindingOut:

@@ -98,9 +98,10 @@ async def item_out(session: HubSession, item: Item, language: str) -> ItemOut:
     """A document with its booking and its history."""
     delivery = await repository.delivery(session, item.delivery_id)
     lines = await repository.history(session, item.id)
-    plain = set(ItemOut.model_fields) - {"amount", "findings", "booking", "history"}
+    plain = set(ItemOut.model_fields) - {"administration", "amount", "findings", "booking", "history"}
     return ItemOut(
         **columns(item, plain),
+        administration=item.administration or (delivery.target.partition(":")[2] if delivery else ""),
         amount=amount(item.amount),
         findings=[sentences.finding(one, language) for one in item.findings],
         booking=booking_out(delivery) if delivery else None,

@@ -161,7 +161,8 @@ class TargetWriter:
     validate: Callable[[Booking, Master, Settings], list[Finding]] = field(default=lambda *_: [])
     """Pure. All that the package would refuse, known before sending."""
     claim: Callable[[Booking, Settings], str | None] = field(default=lambda *_: None)
-    """A number that no two documents of one administration may share, such as the invoice number as booked."""
+    """What no two documents of one administration may share: the invoice number as booked, the e-mail address or the
+    number by which debtors are told apart. What stands in the target under it is asked about or adopted."""
     marks: Callable[[Key], tuple[str, ...]] = field(default=lambda key: (str(key.uuid), key.mark))
     """How our key may be spelt on an `Existing.mark`."""
     index: Callable[[Http, str, Day | None, Settings], AsyncIterator[Sequence[Existing]]] | None = None

@@ -140,6 +140,8 @@ class Http:
         """The connection's facts that are no secret: connect fields, and `tenant` once it is known."""
         self.calls = 0
         """Calls made so far, failed ones and retries included."""
+        self.guard: Callable[[], None] | None = None
+        """Called at the last moment before each call; raises when this process may make none any more."""
 
     def url(self, path: str, endpoint: str = "API") -> str:
         """The absolute URL of a path under a manifest endpoint."""
@@ -287,6 +289,8 @@ class Http:
             await self._limiter.turn(self._connection, limit.per_minute, limit.burst)
         except NotNow as wait:
             raise TransientError("own_rate_limit", retry_after=wait.seconds, package=self._manifest.title) from wait
+        if self.guard is not None:
+            self.guard()
         self.calls += 1
         host = urlsplit(str(request.url)).hostname or ""
         try:

@@ -281,6 +281,7 @@ async def _install_page(
     sides = [
         {
             "side": side,
+            "name": name,
             "title": registry.get(name).manifest.title,
             "ways": [_way(auth) for auth in registry.get(name).manifest.auth],
             "who": _who(connection),

@@ -264,6 +264,16 @@ async def test_a_busy_package_has_written_nothing(writer: Writer) -> None:
 
 
 @EVERY_WRITE
+async def test_a_busy_package_that_names_no_time_is_left_alone_for_the_manifest_s(writer: Writer) -> None:
+    writer.fault("busy", seconds=0)
+    async with writer.adapter.connect(writer.box) as http:
+        with pytest.raises(TransientError) as busy:
+            await writer.target.write(http, writer.payload, writer.key)
+
+    assert busy.value.retry_after == writer.adapter.connector.manifest.rate_limit.default_pause_s
+
+
+@EVERY_WRITE
 @pytest.mark.parametrize("fault", ["busy", "refused", "html", "malformed"])
 async def test_a_search_that_fails_proves_no_absence(writer: Writer, fault: Any) -> None:
     writer.box.fault(fault, method="GET", times=99)

@@ -234,7 +234,8 @@ def test_nothing_of_the_model_s_name_is_left(folder: Path) -> None:
     assert [path.name for path in laid_out if re.search("acme", path.name + path.read_text(), re.IGNORECASE)] == []
 
 
-def test_a_new_connector_passes_the_whole_kit_and_its_own_tests(folder: Path) -> None:
+def judged(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The kit and the connector's own tests, run over a laid-out connector in a project of its own."""
     home = folder.parent.parent
     (folder.parent / "__init__.py").touch()
     for name in (
@@ -247,8 +248,7 @@ def test_a_new_connector_passes_the_whole_kit_and_its_own_tests(folder: Path) ->
     ):
         (home / "tests" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / "tests" / name, home / "tests" / name)
-
-    ran = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider", "tests"],
         cwd=home,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(home), str(PROJECT)])},
@@ -258,5 +258,55 @@ def test_a_new_connector_passes_the_whole_kit_and_its_own_tests(folder: Path) ->
         timeout=120,
     )
 
+
+def test_a_new_connector_passes_the_whole_kit_and_its_own_tests(folder: Path) -> None:
+    ran = judged(folder)
+
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-1000:]
-    assert "zilver" in str(sorted(home.rglob("*zilver*")))
+    assert "zilver" in str(sorted(folder.parent.parent.rglob("*zilver*")))
+
+
+FLAWS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "a search that finds nothing": (
+        edit("payments.py", "return None if found is None else", "return None if found else"),
+        "test_a_write_whose_answer_was_lost_is_unknown_and_then_found",
+    ),
+    "a write that makes another each time": (
+        edit("payments.py", 'http.write("PUT", f"/payments/{key.uuid}"', 'http.write("PUT", f"/payments/{_NEW()}"'),
+        "test_writing_twice_under_one_key_stands_once",
+    ),
+    "a listing that ends after its first page": (
+        edit(
+            "invoices.py", 'yield Page(found, {"after": after})', 'yield Page(found, {"after": after})\n        return'
+        ),
+        "test_a_listing_is_read_to_its_end",
+    ),
+    "a secret in an error": (
+        edit("account.py", 'await http.get("/me")', "await _telling(http)"),
+        "test_no_secret_is_told_by_an_error_or_a_log_line",
+    ),
+}
+EXTRA = {
+    "payments.py": "\n\nfrom uuid import uuid4 as _NEW\n",
+    "account.py": """
+
+async def _telling(http: Http) -> Any:
+    try:
+        return await http.get("/me")
+    except Exception as error:
+        raise ConfigError("zilver.no_company", words=str(await http._credentials.current())) from error
+""",
+}
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_the_kit_turns_red_over_a_flaw(folder: Path, flaw: str) -> None:
+    spoil, caught_by = FLAWS[flaw]
+    spoil(folder)
+    for name, text in EXTRA.items():
+        append(name, text)(folder)
+
+    ran = judged(folder)
+
+    assert ran.returncode == 1, ran.stdout[-2000:]
+    assert f"{caught_by}[" in ran.stdout

@@ -40,12 +40,18 @@ async def test_a_preview_shows_balanced_postings_and_every_finding_and_writes_no
 
     assert run.outcome == PREVIEWED.code
     shown = Preview.model_validate(run.result, strict=False)
-    assert [one.action for one in shown.documents] == ["create", "attention", "create", "ignore"]
+    by_number = {one.number: one for one in shown.documents}
+    assert {number: one.action for number, one in by_number.items()} == {
+        "F2026-0001": "create",
+        "F2026-0002": "attention",
+        "C2026-0003": "create",
+        "": "ignore",
+    }
     assert all(balances(one.posting) for one in shown.documents)
-    first = {line.account: line.debit - line.credit for line in shown.documents[0].posting}
+    first = {line.account: line.debit - line.credit for line in by_number["F2026-0001"].posting}
     assert first["8000"] == D("-1000.00")
     assert first["1510"] == D("-210.00")
-    assert [one.key for one in shown.documents[1].findings] == ["no_account"]
+    assert [one.key for one in by_number["F2026-0002"].findings] == ["no_account"]
     assert (world.minox.books, world.simplicate.books) == books
     assert world.writes() == 0
     assert await tables(world) == before

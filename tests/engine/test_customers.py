@@ -175,6 +175,22 @@ async def test_a_changed_debtor_is_updated_and_nothing_is_emptied(world: World) 
     assert made["memo"]["text"] == "belt altijd"
 
 
+async def test_a_debtor_that_an_earlier_installation_made_is_followed_by_the_next(world: World) -> None:
+    owner = world.simplicate.add_organization("Bakkerij De Gouden Aar B.V.", email=EMAIL)
+    world.simplicate.add_invoice("F2026-0001", organization=owner)
+    combi = await world.combi()
+    await world.run(combi)
+    await world.delete(combi)
+    again = await world.combi()
+    await world.run(again)
+
+    world.clock.advance(3600)
+    world.simplicate.change("organizations", owner["id"], name="Banketbakkerij De Gouden Aar B.V.")
+    await world.run(again)
+
+    assert [one["addresses"][0]["name"] for one in world.minox.customers_of()] == ["Banketbakkerij De Gouden Aar B.V."]
+
+
 async def test_a_changed_debtor_that_nobody_invoices_stays_at_home(world: World) -> None:
     owner = world.simplicate.add_organization("Bakkerij De Gouden Aar B.V.", email=EMAIL)
     combi = await world.combi()

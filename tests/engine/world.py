@@ -1,6 +1,7 @@
 """A whole hub in this process: real PostgreSQL and Valkey, both sandboxes behind an in-process transport."""
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,8 @@ from hub.config import Config
 from hub.connections import vault
 from hub.connections.models import Connection, ConnectionStatus
 from hub.engine import registry
+from hub.engine import run as runs
+from hub.engine.context import Lease
 from hub.engine.engine import Engine
 from hub.engine.hub import Hub
 from hub.engine.models import Combi, CombiStatus, Delivery, Item, Mapping, Run
@@ -102,6 +105,16 @@ class World:
             row = await session.get_one(Combi, combi)
             run = await self.engine.start_run(session, row, **facts)
         return await self.finish(run.id, patience_s=patience_s)
+
+    async def slice(self, engine: Engine | None = None) -> Run | None:
+        """One slice of the run that is due, if any."""
+        engine = engine or self.engine
+        lease = Lease(f"test:{new_id(self.clock)}", time.monotonic() + runs.LEASE_S)
+        run = await engine._claim(lease.owner)
+        if run is not None:
+            lease.cancelled = run.cancelled
+            await runs.work(engine, run, lease)
+        return run
 
     async def finish(self, run_id: UUID, *, patience_s: int = 3600) -> Run:
         """Works until this run has ended."""
@@ -307,6 +320,7 @@ async def a_world(config: Config, services: Services, *, now: datetime = START) 
     clock = FakeClock(now)
     simplicate, minox = SIMPLICATE(), MINOX()
     simplicate.now = minox.now = lambda: clock.now().timestamp()
+    simplicate.reset()
     key, secret = simplicate.add_key("anna@waterlinie.example")
     minox.add_administration(3, "Waterlelie Advies B.V.")
     minox.add_administration(4, "Waterlelie Uitgeverij B.V.")

@@ -8,6 +8,7 @@ import pytest
 from hub.kit import log
 from hub.kit.embedded import Services
 from tests.engine.world import unhurried
+from tests.kill.nursery import Nursery, a_nursery
 from tests.kill.stage import Stage, a_stage
 
 
@@ -18,10 +19,17 @@ def _unhurried() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="package")
+async def nursery() -> AsyncIterator[Nursery]:
+    """Where workers come from."""
+    async with a_nursery() as made:
+        yield made
+
+
 @pytest.fixture
-async def stage(services: Services, tmp_path: Path) -> AsyncIterator[Stage]:
+async def stage(services: Services, nursery: Nursery, tmp_path: Path) -> AsyncIterator[Stage]:
     """A stage of its own."""
-    async with a_stage(services, tmp_path) as made:
+    async with a_stage(services, nursery, tmp_path) as made:
         yield made
 
 

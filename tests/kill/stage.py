@@ -5,7 +5,6 @@ import base64
 import itertools
 import os
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -36,43 +35,11 @@ from hub.kit.ids import new_id
 from hub.migrations import migrate
 from hub.organisations.models import Organisation
 from tests.engine.world import ADMINISTRATION, PROFILE, TENANT, QuietBell, connect
+from tests.kill.nursery import Nursery, Worker
 
-ROOT = Path(__file__).parents[2]
 TEMPLATE = "kill_template"
 _numbers = itertools.count(1)
-
-
-@dataclass
-class Worker:
-    """A worker process."""
-
-    process: asyncio.subprocess.Process
-    output: Path
-    started: float
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self.process.pid
-
-    def signal(self, number: int) -> None:
-        """Sends a signal; one that is dead already stays dead."""
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-
-    async def ended(self, patience_s: float = 30) -> int:
-        """The exit code; below zero: the signal that killed it."""
-        async with asyncio.timeout(patience_s):
-            return await self.process.wait()
-
-    async def kill(self) -> None:
-        """SIGKILL, and the body is buried."""
-        self.signal(signal.SIGKILL)
-        await self.process.wait()
-
-    def said(self) -> str:
-        """What it wrote."""
-        return self.output.read_text(errors="replace")
+_making = asyncio.Lock()
 
 
 @dataclass
@@ -121,21 +88,15 @@ class Stage:
     environment: dict[str, str]
     folder: Path
     gated: _Gated
+    nursery: Nursery
     workers: list[Worker] = field(default_factory=list)
-    moments: dict[str, float] = field(default_factory=dict)
-    """Monotonic moments that a test notes, for its timings."""
 
     # Processes
 
     async def worker(self, **environment: str) -> Worker:
         """Starts a worker; it is not waited for."""
         output = self.folder / f"worker{len(self.workers)}.log"
-        with output.open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.kill.hasty", "worker",
-                cwd=ROOT, env={**self.environment, **environment}, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        made = Worker(process, output, time.monotonic())
+        made = await self.nursery.worker({**self.environment, **environment}, output)
         self.workers.append(made)
         return made
 
@@ -206,7 +167,7 @@ class Stage:
         busy = "SELECT count(*) AS n FROM run WHERE finished_at IS NULL"
 
         async def over() -> bool:
-            return (await self.rows(ended))[0].n >= runs and (await self.rows(busy))[0].n == 0
+            return bool((await self.rows(ended))[0].n >= runs and (await self.rows(busy))[0].n == 0)
 
         await self.until(over, patience_s)
 
@@ -227,13 +188,22 @@ class Stage:
     # Books
 
     def fill(self, invoices: int, customers: int, *, first: int = 1, **fields: Any) -> None:
-        """Sent invoices of 1210.00, numbered from `first`, shared out over so many new customers."""
+        """Sent invoices of 1210.00, numbered from `first`, shared out over so many new customers.
+
+        Every second customer has no e-mail address, by which it would be recognised when its key is not looked up.
+        """
         owners = [
-            self.simplicate.add_organization(f"Klant {first}-{at} B.V.", email=f"k{first}-{at}@klanten.example")
+            self.simplicate.add_organization(
+                f"Klant {first}-{at} B.V.", email=f"k{first}-{at}@klanten.example" if at % 2 else ""
+            )
             for at in range(customers)
         ]
         for at in range(invoices):
             self.simplicate.add_invoice(f"F2026-{first + at:04d}", organization=owners[at % customers], **fields)
+
+    async def age(self) -> None:
+        """Everything was booked a minute ago, so that look-ups trust the target's lists."""
+        await self.change("UPDATE delivery SET recorded_at = recorded_at - interval '1 minute'")
 
     def pay(self, *numbers: int, share: Decimal | None = None, administration: str = ADMINISTRATION) -> None:
         """The customers of these invoices pay, in full or an amount."""
@@ -245,6 +215,14 @@ class Stage:
         """Calls that may have changed a book, so far."""
         calls = self.minox.calls + self.simplicate.calls
         return sum(n for call, n in calls.items() if call.split()[0] in ("PUT", "PATCH", "POST", "DELETE"))
+
+    def calls(self) -> int:
+        """All calls so far."""
+        return int(self.minox.calls.total() + self.simplicate.calls.total())
+
+    def last_calls(self) -> list[tuple[str, str, int]]:
+        """The last calls to both packages: method, path, status."""
+        return [*list(self.simplicate.log)[-4:], *list(self.minox.log)[-4:]]
 
     def paid(self) -> dict[str, list[Decimal]]:
         """Invoice number -> amounts of its payments in Simplicate."""
@@ -293,7 +271,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def a_stage(services: Services, folder: Path) -> AsyncIterator[Stage]:
+async def a_stage(services: Services, nursery: Nursery, folder: Path) -> AsyncIterator[Stage]:
     """A stage; its workers are dead when it is taken down."""
     number = next(_numbers)
     await _new_database(services, f"kill_{number}")
@@ -325,7 +303,7 @@ async def a_stage(services: Services, folder: Path) -> AsyncIterator[Stage]:
         with _environment(environment):
             config = Config()
         async with assembled(config, own, clock=SystemClock(), bell=QuietBell()) as hub:
-            stage = await _set(hub, simplicate, minox, port, environment, folder, gated)
+            stage = await _set(hub, simplicate, minox, port, environment, folder, gated, nursery)
             try:
                 yield stage
             finally:
@@ -335,7 +313,14 @@ async def a_stage(services: Services, folder: Path) -> AsyncIterator[Stage]:
 
 
 async def _set(
-    hub: Hub, simplicate: Any, minox: Any, port: int, environment: dict[str, str], folder: Path, gated: _Gated
+    hub: Hub,
+    simplicate: Any,
+    minox: Any,
+    port: int,
+    environment: dict[str, str],
+    folder: Path,
+    gated: _Gated,
+    nursery: Nursery,
 ) -> Stage:
     key, secret = simplicate.add_key("anna@waterlinie.example")
     minox.add_administration(3, "Waterlelie Advies B.V.")
@@ -348,7 +333,7 @@ async def _set(
     source = await connect(hub, organisation, "simplicate", "key", "waterlinie", keys, domain="waterlinie")
     tokens = {"access_token": access, "refresh_token": refresh}
     target = await connect(hub, organisation, "minox", "oauth", TENANT, tokens)
-    return Stage(hub, simplicate, minox, organisation, source, target, port, environment, folder, gated)
+    return Stage(hub, simplicate, minox, organisation, source, target, port, environment, folder, gated, nursery)
 
 
 @contextmanager
@@ -371,7 +356,7 @@ async def _served(app: ASGIApp) -> AsyncIterator[int]:
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     server.capture_signals = _no_signals  # type: ignore[method-assign]
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells nobody
         await asyncio.sleep(0.01)
     try:
         yield server.servers[0].sockets[0].getsockname()[1]
@@ -387,9 +372,8 @@ def _no_signals() -> Iterator[None]:
 
 async def _new_database(services: Services, name: str) -> None:
     """A database with the newest tables, copied from one that was migrated once."""
-    async with await psycopg.AsyncConnection.connect(
-        postgres_url(services.data_dir, "postgres"), autocommit=True
-    ) as connection:
+    address = postgres_url(services.data_dir, "postgres")
+    async with _making, await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
         found = await connection.execute("select from pg_database where datname = %s", [TEMPLATE])
         if await found.fetchone() is None:
             await connection.execute(f"create database {TEMPLATE}".encode())

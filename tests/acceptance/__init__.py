@@ -1,0 +1,1 @@
+"""The hub as a black box, against vendors that others wrote."""

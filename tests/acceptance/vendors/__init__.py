@@ -1,0 +1,1 @@
+"""Servers of the packages, written from the dossiers alone; they share nothing with the connectors."""
