@@ -18,6 +18,7 @@ from hub.sdk.http import Http
 from hub.sdk.settings import Settings
 
 NOT_THERE = (404, 410)
+_NO_REASON = (UNEXPLAINED, "refused")
 READ_BACK_S = (0.0, 0.5, 1.5)
 """Waits before a fresh mutation is looked up: the search may lag behind the answer."""
 
@@ -85,7 +86,7 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
     except RecordRejected as refused:
         if refused.key == NUMBER_EXISTS:
             return await _standing(http, payload, key, refused)
-        raise _explained(refused, body) from refused
+        return await _unexplained(http, payload, key, refused)
     ref = ident(one_of(answer).get("id")) or ident(answer)
     if not ref:
         found = await _looked_up(http, payload, key)
@@ -99,13 +100,19 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
     return receipt(stands, ref, payload["body"])
 
 
-def _explained(refused: RecordRejected, body: Mapping[str, object]) -> RecordRejected:
-    """A refusal without a code that is known may be a closed period: nothing else tells of those (dossier 8)."""
-    if refused.key != UNEXPLAINED:
-        return refused
-    told = RecordRejected("eboekhouden.perhaps_closed", words=refused.words, date=body["date"])
+async def _unexplained(http: Http, payload: Payload, key: Key, refused: RecordRejected) -> Receipt:
+    """A refusal without a code that is known: that of our own duplicate, or of a closed period (dossier 4.1, 8)."""
+    if refused.key not in _NO_REASON:
+        raise refused
+    told = RecordRejected("eboekhouden.perhaps_closed", words=refused.words, date=payload["body"]["date"])
     told.exchange = refused.exchange
-    return told
+    try:
+        found = await find(http, key, payload)
+    except VendorError:
+        raise told from refused
+    if found is None:
+        raise told from refused
+    return found
 
 
 async def _standing(http: Http, payload: Payload, key: Key, refused: RecordRejected) -> Receipt:

@@ -210,6 +210,17 @@ async def test_another_version_of_a_key_is_another_booking(
     assert (await mutations.write(http, payload, again)).ref == "2"
 
 
+async def test_our_own_duplicate_is_recognised_whatever_code_refuses_it(
+    box: EboekhoudenSandbox, http: Http, payload: Payload
+) -> None:
+    await mutations.write(http, payload, KEY)
+    box.administration()["closed_until"] = "2026-03-31"
+    box.switches["closed_code"] = "MUT_020"
+    again = await mutations.write(http, payload, KEY)
+
+    assert (again.ref, again.existed, len(box.mutations())) == ("1", True, 1)
+
+
 @pytest.mark.parametrize(
     ("code", "key_"), [("MUT_131", "perhaps_closed"), ("MUT_020", "perhaps_closed"), ("", "perhaps_closed")]
 )
