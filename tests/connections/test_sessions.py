@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from hub.accounting.documents import Finding
 from hub.config import Config
 from hub.connections import repository, vault
 from hub.engine import registry
@@ -23,7 +24,7 @@ from hub.sdk.errors import ReauthRequired, TransientError
 from hub.sdk.manifest import Manifest
 from hub.sdk.settings import Settings
 from tests.connections import house as building
-from tests.connections.house import House, identify
+from tests.connections.house import House, csrf_of, identify
 from tests.connections.test_refresh import another_worker, opened, stored, who
 
 TOKEN = "lasting-token-0001"
@@ -270,3 +271,20 @@ async def test_a_removed_connection_ends_its_session(home: House, doorman: Doorm
         assert (await api.delete(f"/v1/connections/{connection}")).status_code == 204
 
     assert doorman.ended == ["session-token-2"]
+
+
+async def test_the_page_that_the_mail_leads_to_takes_a_new_token(home: House, doorman: Doorman) -> None:
+    connection = await connected(home)
+    await home.clients.died(await home.organisation(), connection, Finding(key="lasting_token_refused"))
+    doorman.tokens = {"another-token": "t1", "a-strangers-token": "t2"}
+    place = f"/connections/{connection}/reauthorize"
+    async with home.browser() as browser:
+        await home.log_in(browser, "owner@partner.nl")
+        for token, status in (("wrong-token", 422), ("a-strangers-token", 409), ("another-token", 200)):
+            csrf = csrf_of(await browser.get(place))
+            answer = await browser.post(place, data={"csrf": csrf, "fields.api_token": token})
+            assert answer.status_code == status, answer.text
+            assert token not in answer.text
+
+    assert (await home.connection(connection))["status"] == "active"
+    assert (await secrets(home, connection))["api_token"] == "another-token"
