@@ -45,8 +45,6 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """What a customer would answer, per offered pair."""
-SETTLES_S = 6
-"""A booking is asked about only when the package had time to show it."""
 CONNECT: Mapping[str, Mapping[str, str]] = {"simplicate": {"domain": "waterlinie"}, "minox": {}}
 LOGIN: Mapping[str, Mapping[str, str]] = {
     "simplicate": {},
@@ -197,7 +195,6 @@ async def _first_runs(client: Customer, combis: list[Any], boxes: Mapping[str, S
     for combi in combis:
         good = await _run(client, combi["id"]) and good
         if _customers_pay(boxes):
-            await asyncio.sleep(SETTLES_S)
             good = await _run(client, combi["id"]) and good
     return good
 

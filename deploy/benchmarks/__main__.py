@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from deploy.benchmarks import report, sync
+from deploy.benchmarks import api, crowd, report, sync
 from deploy.benchmarks.report import Row
 from deploy.benchmarks.stage import Stage, set_up
 
@@ -14,6 +14,8 @@ MEASUREMENTS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "calls": sync.calls_and_speed,
     "engine": sync.engine_alone,
     "memory": sync.memory,
+    "crowd": crowd.same_slot,
+    "api": api.lists,
 }
 
 

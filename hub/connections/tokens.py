@@ -13,6 +13,8 @@ from hub.sdk.errors import ConfigError, ReauthRequired, TransientError, VendorEr
 from hub.sdk.manifest import Manifest, OAuth
 
 LONGEST_LIFE_S = 10 * 365 * 24 * 3600
+_UNREADABLE = (400, 415, 422)
+"""What a package may answer to a body that it cannot read."""
 _DEAD = ("invalid_grant", "invalid_refresh_token", "token_revoked", "refresh token")
 
 
@@ -27,7 +29,10 @@ class Tokens:
 async def ask(
     client: Any, manifest: Manifest, oauth: OAuth, url: str, own: Mapping[str, str], grant: Mapping[str, str]
 ) -> Tokens:
-    """Trade a grant (`grant_type` with its code or refresh token) for tokens. Never repeated.
+    """Trade a grant (`grant_type` with its code or refresh token) for tokens.
+
+    Never repeated, save once in the other form of body when the package says no word about the grant: then it may not
+    have been able to read the request.
 
     Raises ReauthRequired when the grant is refused, ConfigError when we are, TransientError for everything that says
     nothing about the grant (no answer, 5xx, 429, a page instead of JSON, an unreadable refusal).
@@ -39,16 +44,29 @@ async def ask(
         headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
     else:
         fields |= {"client_id": own["client_id"], "client_secret": own["client_secret"]}
-    body = {"json": fields} if oauth.token_body == "json" else {"data": fields}
+    forms = ("json", "data") if oauth.token_body == "json" else ("data", "json")
+    status, answer = await _posted(client, manifest, url, headers, {forms[0]: fields})
+    if status in _UNREADABLE and not _names_grant_or_client(answer):
+        status, answer = await _posted(client, manifest, url, headers, {forms[1]: fields})
+    if not 200 <= status < 300 or answer is None or as_word(answer.get("error")):
+        raise _refusal(manifest, status, answer)
+    return _tokens(manifest, oauth, answer)
+
+
+async def _posted(
+    client: Any, manifest: Manifest, url: str, headers: Mapping[str, str], body: Mapping[str, Any]
+) -> tuple[int, Mapping[str, Any] | None]:
     try:
         response = await client.post(url, headers=headers, **body)
     except Exception as error:
         # Only the HTTP library raises here, and its errors are known to one module alone.
         raise TransientError("token_unreachable", package=manifest.title, words=type(error).__name__) from error
-    answer = as_object(response.content)
-    if not 200 <= response.status_code < 300 or answer is None or as_word(answer.get("error")):
-        raise _refusal(manifest, response.status_code, answer)
-    return _tokens(manifest, oauth, answer)
+    return response.status_code, as_object(response.content)
+
+
+def _names_grant_or_client(answer: Mapping[str, Any] | None) -> bool:
+    said = _said(answer or {})
+    return any(word in said.lower() for word in (*_DEAD, "invalid_client", "unauthorized_client"))
 
 
 def _tokens(manifest: Manifest, oauth: OAuth, answer: Mapping[str, Any]) -> Tokens:
@@ -64,13 +82,17 @@ def _tokens(manifest: Manifest, oauth: OAuth, answer: Mapping[str, Any]) -> Toke
 def _refusal(manifest: Manifest, status: int, answer: Mapping[str, Any] | None) -> VendorError:
     if status >= 500 or status in (408, 429) or 300 <= status < 400 or answer is None:
         return TransientError("token_unreachable", package=manifest.title, words=f"HTTP {status}")
-    said = " ".join(filter(None, (as_word(answer.get(name)) for name in ("error", "error_description", "message"))))
+    said = _said(answer)
     words = redact_text(said)[:300]
     if "invalid_client" in said or "unauthorized_client" in said:
         return ConfigError("oauth_client_refused", package=manifest.title, words=words)
     if any(word in said.lower() for word in _DEAD):
         return ReauthRequired("grant_refused", package=manifest.title, words=words)
     return TransientError("token_refused", package=manifest.title, words=words or f"HTTP {status}")
+
+
+def _said(answer: Mapping[str, Any]) -> str:
+    return " ".join(filter(None, (as_word(answer.get(name)) for name in ("error", "error_description", "message"))))
 
 
 def as_object(content: bytes) -> Mapping[str, Any] | None:

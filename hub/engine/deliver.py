@@ -30,6 +30,8 @@ _log = structlog.get_logger(__name__)
 
 BATCH = 100
 LARGEST_WINDOW = 100
+WINDOW_S = 20.0
+"""After so long no more calls of a window are begun; the rest goes into the next one."""
 PARALLEL = 4
 """Calls at the same time on one connection; its rate limit holds for all of them."""
 DOUBTS_IN_A_ROW = 3
@@ -370,9 +372,9 @@ async def send(ctx: Context, flow: str, jobs: Sequence[Job]) -> None:
     while left:
         window, left = left[: ctx.window], left[ctx.window :]
         ctx.lease.check()
-        settle = timedelta(seconds=settle_s(ctx, flow))
+        # The last call of the window begins up to WINDOW_S from now: a look-up counts from there.
+        check_at = ctx.clock.now() + timedelta(seconds=WINDOW_S + settle_s(ctx, flow))
         async with ctx.database.tenant(ctx.organisation_id) as session:
-            check_at = ctx.clock.now() + settle
             ours = await store.mark_sent(session, ctx, [job.delivery_id for job in window], check_at)
         await _give_up(ctx, [job.work for job in window if job.delivery_id not in ours])
         window = [job for job in window if job.delivery_id in ours]
@@ -403,12 +405,13 @@ async def _call_all(ctx: Context, flow: str, window: Sequence[Job]) -> list[Resu
     """Calls the target for each job, a few at a time; after a reason to stop, the rest is not issued."""
     stopped = False
     doubts = 0
+    ends_at = time.monotonic() + WINDOW_S
     turns = asyncio.Semaphore(PARALLEL)
 
     async def one(job: Job) -> Result:
         nonlocal stopped, doubts
         async with turns:
-            if stopped:
+            if stopped or time.monotonic() > ends_at:
                 return Result(job, issued=False)
             try:
                 ctx.lease.check()

@@ -143,9 +143,11 @@ async def _keep_customers(ctx: Context, page: Page) -> None:
         row = parties.card_row(ctx, (_card_id(ctx, raw), ""), raw)
         if row is not None and row["source_id"]:
             cards.append((str(row["source_id"]), raw, str(row["fingerprint"])))
-    await parties.keep_cards(ctx, cards)
     raws = {source_id: raw for source_id, raw, _ in cards}
-    places = set(await parties.places_of(ctx, list(raws)))
+    places: set[parties.Place] = set()
+    if cards:
+        await parties.keep_cards(ctx, cards)
+        places.update(await parties.places_of(ctx, list(raws)))
     if ctx.settings.customers == "all":
         places |= {(source, place) for source in raws for place in set(ctx.settings.administrations.values())}
     rows = [row for place in sorted(places) if (row := parties.card_row(ctx, place, raws[place[0]]))]

@@ -49,6 +49,8 @@ RETRIES = (5, 20, 60)
 LONGEST_WAIT = timedelta(minutes=10)
 """A run waits so long for a limit or a look-up; after that it ends and the combi's next run goes on."""
 LONGEST_BACKOFF = timedelta(hours=1)
+RESTLESS = ("waiting", "unknown", "finding", "rejected", "changed")
+"""Statuses of documents that are not at rest."""
 
 
 async def work(engine: "Engine", run: Run, lease: Lease) -> None:
@@ -325,6 +327,7 @@ async def _finish(
     now = engine.clock.now()
     explained = reason.model_dump(mode="json") if reason else None
     async with engine.database.tenant(run.organisation_id) as session:
+        await _count_restless(session, run)
         ended = await session.execute(
             text(
                 """UPDATE run SET finished_at = :now, lease_owner = NULL, lease_until = NULL, outcome = :outcome,
@@ -365,6 +368,24 @@ async def _finish(
     _log.info("run_finished", outcome=outcome.name, counts=run.counts)
     for listener in engine.on_finish:
         await listener(run.organisation_id, run.combi_id, run.id, outcome)
+
+
+async def _count_restless(session: AsyncSession, run: Run) -> None:
+    """Counts what this run leaves unfinished as it stands now: on its way a document may have been parked and more."""
+    found = await session.execute(
+        text(
+            """SELECT flow, status, count(*) AS documents FROM item
+            WHERE combi_id = :combi AND run_id = :run AND status = ANY(cast(:restless AS text[])) GROUP BY 1, 2"""
+        ),
+        {"combi": run.combi_id, "run": run.id, "restless": list(RESTLESS)},
+    )
+    counts = {
+        flow: tally if flow == "calls" else {kind: count for kind, count in tally.items() if kind not in RESTLESS}
+        for flow, tally in run.counts.items()
+    }
+    for row in found:
+        counts.setdefault(row.flow, {})[row.status] = row.documents
+    run.counts = counts
 
 
 async def _touch_combi(

@@ -24,6 +24,9 @@ from hub.sdk.connector import Gone, OpenItem, Receipt, Settled, Settlements
 from hub.sdk.errors import RecordRejected
 
 BATCH = 200
+YOUNG = timedelta(minutes=10)
+"""A booking that was never seen open is this old before its absence from the open items makes us ask: both the listing
+and the single look-up may lag behind a booking, and that is no proof of payment."""
 A_CALL = 200
 """So many open items are taken as one call's worth: a listing of n such parts is made on every n-th scheduled run."""
 ASK_AGAIN = timedelta(hours=1)
@@ -149,7 +152,7 @@ async def _ask_about_missing(ctx: Context, administration: str, settlements: Set
 
     One that was never seen in a listing may be too young for it; one that was seen there since it was booked is not.
     """
-    settled_down = began - timedelta(seconds=ctx.facts("invoices").settle_s)
+    settled_down = began - max(YOUNG, timedelta(seconds=ctx.facts("invoices").settle_s))
     while True:
         async with ctx.database.tenant(ctx.organisation_id) as session:
             found = await session.execute(

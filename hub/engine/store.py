@@ -301,7 +301,7 @@ async def unsettle(session: AsyncSession, ids: Sequence[UUID]) -> None:
 
 
 async def record(session: AsyncSession, ctx: Context, rows: Rows) -> None:
-    """Writes answers; `recorded` never changes.
+    """Writes answers; `recorded` never changes. Back to `intended` goes only what this worker still has in hand.
 
     A row: id, state, ref, label, open_item, receipt, verified, check_at.
     """
@@ -315,9 +315,17 @@ async def record(session: AsyncSession, ctx: Context, rows: Rows) -> None:
                  recorded_at = CASE WHEN r.state = 'recorded' THEN :now ELSE d.recorded_at END
             FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, state text, ref text, label text,
                  open_item text, receipt jsonb, verified boolean, check_at timestamptz)
-            WHERE d.id = r.id AND d.id = ANY(:ids) AND d.state IN ('intended', 'sent')"""
+            WHERE d.id = r.id AND d.id = ANY(:ids) AND d.state IN ('intended', 'sent')
+              AND (r.state <> 'intended' OR d.state = 'intended' OR EXISTS (SELECT 1 FROM run
+                WHERE run.id = :run AND run.lease_owner = :owner AND run.lease_until > clock_timestamp()))"""
         ),
-        {"rows": packed(rows), "ids": _ids(rows), "now": ctx.clock.now()},
+        {
+            "rows": packed(rows),
+            "ids": _ids(rows),
+            "now": ctx.clock.now(),
+            "run": ctx.run.id,
+            "owner": ctx.lease.owner,
+        },
     )
 
 

@@ -364,3 +364,29 @@ async def test_an_idle_day_after_trouble_has_nothing_to_do(paid: tuple[World, UU
     world.minox.fault("error", times=5, method="PUT")
     await settled(world, combi)
     assert (await world.run(combi)).outcome == NOTHING.code
+
+
+@pytest.mark.parametrize("kind", ["lost", "error"])
+async def test_what_landed_is_found_again_and_not_sent_twice(
+    paid: tuple[World, UUID, list[dict[str, Any]]], kind: Any
+) -> None:
+    world, combi, records = paid
+    for where, method, path in WRITES:
+        getattr(world, where).fault(kind, method=method, path=path)
+    await settled(world, combi)
+    await right(world, records)
+    calls = world.minox.calls + world.simplicate.calls
+    for (_, method, path), times in zip(WRITES, (3, 2, 1), strict=True):
+        assert sum(n for call, n in calls.items() if call.startswith(method) and path in call) == times
+    assert (await world.log()).count("delivery.found_again") == 3
+
+
+async def test_what_did_not_land_is_said_to_be_absent_and_sent_again(
+    paid: tuple[World, UUID, list[dict[str, Any]]],
+) -> None:
+    world, combi, records = paid
+    for where, method, path in WRITES:
+        getattr(world, where).fault("refused", method=method, path=path)
+    await settled(world, combi)
+    await right(world, records)
+    assert (await world.log()).count("delivery.absent") == 3

@@ -13,7 +13,7 @@ from hub.engine import deliver, points, store
 from hub.engine import run as runs
 from hub.engine.context import Lease
 from hub.engine.engine import AlreadyRunning, Engine
-from hub.engine.models import Combi, ItemStatus, Run
+from hub.engine.models import Combi, DeliveryState, ItemStatus, Run
 from hub.engine.outcome import INTERRUPTED, OUTCOMES, WRITTEN
 from tests.engine.world import QuietBell, World
 
@@ -303,3 +303,27 @@ async def test_an_edited_combi_keeps_its_cursor(world: World) -> None:
     assert await world.rows("SELECT stream, cursor FROM position ORDER BY stream") == before
     await world.run(combi)
     assert 20260100 in world.totals()
+
+
+async def test_what_a_dead_worker_sent_is_looked_up_and_never_sent_blindly(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world, 5)
+    combi = await world.combi()
+    run_id = await started(world, combi)
+
+    def reach(name: str) -> None:
+        if name == points.BEFORE_RECORD and world.totals():
+            raise Died(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(points, "reach", reach)
+        with pytest.raises(Died):
+            await world.engine.drain()
+    landed = len(world.totals())
+    assert landed
+    assert [one.state for one in await world.deliveries()].count(DeliveryState.sent) == 5
+    await world.rows_changed("UPDATE run SET lease_until = clock_timestamp() - interval '1 second'")
+    await world.finish(run_id)
+    assert (await world.log()).count("delivery.found_again") == landed
+    assert sum(count for call, count in world.minox.calls.items() if call.startswith("PUT")) == 5

@@ -16,19 +16,23 @@ from typing import Any
 
 from hub import cli
 from hub.engine import context, deliver, points, registry, run
+from hub.worker import work
 
 LEASE_S = 3
 HEARTBEAT_S = 0.6
 MARGIN_S = 1.5
 SETTLE_S = 1.5
+WINDOW_S = 1.5
 IN_OTHER_HANDS = timedelta(seconds=1)
+SWEEP_S = 0.5
 
 
 def hasten() -> None:
     """Leases, the look-up after a write, and our own rates towards the packages; in this process only."""
     run.LEASE_S, run.HEARTBEAT_S, context.MARGIN_S = LEASE_S, HEARTBEAT_S, MARGIN_S
     deliver.settle_s = lambda ctx, flow: SETTLE_S
-    deliver.IN_OTHER_HANDS = IN_OTHER_HANDS
+    deliver.IN_OTHER_HANDS, deliver.WINDOW_S = IN_OTHER_HANDS, WINDOW_S
+    work.__kwdefaults__ = {**(work.__kwdefaults__ or {}), "sweep_s": SWEEP_S}
     for shipped in list(registry.all_connectors().values()):
         rate = shipped.manifest.rate_limit.model_copy(update={"per_minute": 600_000, "burst": 10_000})
         registry.add(replace(shipped, manifest=shipped.manifest.model_copy(update={"rate_limit": rate})))
