@@ -1,9 +1,10 @@
 """Opens connections for the engine and keeps grants alive: one refresh for all workers, saved before it is used."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -12,19 +13,20 @@ import structlog
 
 from hub.accounting.documents import Finding
 from hub.config import Config
-from hub.connections import repository, service, tokens, vault
+from hub.connections import repository, service, sessions, tokens, vault
 from hub.connections.facts import endpoints_of, oauth_client_of, operator_secrets_of, way_in
 from hub.connections.models import Connection, ConnectionStatus
 from hub.engine import registry
 from hub.engine.clients import Link
 from hub.kit.clock import Clock
 from hub.kit.database import Database, after_commit
+from hub.kit.log import register_secret
 from hub.kit.mail import Mailer
 from hub.kit.secrets import KeyRing
 from hub.sdk.connector import Connector
 from hub.sdk.errors import ConfigError, ReauthRequired, TransientError, VendorError
-from hub.sdk.http import Http, Limiter, fill, new_client
-from hub.sdk.manifest import Auth
+from hub.sdk.http import Credentials, Http, Limiter, fill, new_client
+from hub.sdk.manifest import Auth, Manifest
 
 MARGIN = timedelta(seconds=60)
 TRUSTED_FOR = timedelta(seconds=30)
@@ -71,6 +73,38 @@ class GivenSecrets:
 
     async def renewed(self, stale: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002 - the protocol's
         """Raises ReauthRequired: there are no others."""
+        raise ReauthRequired("access_refused")
+
+
+class GivenSession:
+    """A lasting token that is being tried: one session is opened for the trial, nothing is stored."""
+
+    def __init__(
+        self, clients: "ConnectionClients", connector: Connector, auth: Auth, values: Mapping[str, str]
+    ) -> None:
+        self._clients = clients
+        self._manifest = connector.manifest
+        self._auth = auth
+        self._values = dict(values)
+        for value in values.values():
+            register_secret(value)
+
+    async def current(self) -> Mapping[str, str]:
+        """The secrets with a session. Raises ReauthRequired when the package refuses to open one."""
+        if sessions.TOKEN not in self._values:
+            try:
+                fresh = await self._clients.session(self._manifest, self._auth, self._values)
+            except TransientError as error:
+                if error.key != "token_refused":
+                    raise
+                raise ReauthRequired(
+                    "lasting_token_refused", words=error.words, package=self._manifest.title
+                ) from error
+            self._values |= fresh.secrets
+        return self._values
+
+    async def renewed(self, stale: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002 - the protocol's
+        """Raises ReauthRequired: a fresh session that is refused tells that the token is."""
         raise ReauthRequired("access_refused")
 
 
@@ -130,7 +164,7 @@ class ConnectionClients:
         self,
         connector: Connector,
         auth: Auth,
-        credentials: "StoredSecrets | GivenSecrets",
+        credentials: Credentials,
         key: str,
         fields: Mapping[str, Any],
         tenant: str,
@@ -159,8 +193,30 @@ class ConnectionClients:
         self, connector: Connector, auth: Auth, secrets: Mapping[str, str], fields: Mapping[str, Any], key: str
     ) -> Http:
         """A client with secrets that are not stored yet."""
-        added = operator_secrets_of(connector.manifest, self.config)
-        return self.http(connector, auth, GivenSecrets({**added, **secrets}), key, fields, "")
+        given = {**operator_secrets_of(connector.manifest, self.config), **secrets}
+        credentials: Credentials = GivenSecrets(given)
+        if auth.session is not None:
+            credentials = GivenSession(self, connector, auth, {**_plain(fields), **given})
+        return self.http(connector, auth, credentials, key, fields, "")
+
+    async def session(self, manifest: Manifest, auth: Auth, values: Mapping[str, str]) -> tokens.Tokens:
+        """A fresh session for the secrets and fields in `values`. Raises what `sessions.ask` does, and ConfigError."""
+        assert auth.session is not None  # noqa: S101 - who asks looked
+        url = sessions.address(auth.session, endpoints_of(manifest, self.config), values)
+        return await sessions.ask(self.client, manifest, auth.session, url, values)
+
+    def end_session(self, connection: Connection) -> Callable[[], Awaitable[None]] | None:
+        """What ends the session of a connection that is about to be removed; None when it has none."""
+        try:
+            connector, auth = self._known(connection)
+            held = {**_plain(connection.fields), **vault.opened(self.keys, connection)}
+        except VendorError:
+            return None
+        if auth.session is None or sessions.TOKEN not in held:
+            return None
+        url = sessions.address(auth.session, endpoints_of(connector.manifest, self.config), held)
+        headers = {name: fill(template, held, quoted=False) for name, template in auth.headers.items()}
+        return partial(sessions.end, self.client, auth.session, url, headers)
 
     def lock(self, connection_id: UUID) -> asyncio.Lock:
         """This process's turn at a connection's refresh: one waits at the database, not all."""
@@ -212,12 +268,13 @@ class StoredSecrets:
         now = self._clients.clock.now()
         if not self._held.read_at <= now < self._held.read_at + TRUSTED_FOR:
             self._held = await self._read()
-        if self._held.due(now) and self._renewable(self._held):
+        missing = self._auth.session is not None and sessions.TOKEN not in self._held.secrets
+        if missing or (self._held.due(now) and self._renewable(self._held)):
             held = self._held
             try:
                 await self._renew(held.version)
             except (TransientError, ConfigError):
-                if not held.alive(self._clients.clock.now()):
+                if missing or not held.alive(self._clients.clock.now()):
                     raise
         return self._held.secrets
 
@@ -235,6 +292,8 @@ class StoredSecrets:
         return self._held.secrets
 
     def _renewable(self, held: Held) -> bool:
+        if self._auth.session is not None:
+            return True
         oauth = self._auth.oauth
         return oauth is not None and oauth.refresh != "none" and bool(held.secrets.get("refresh_token"))
 
@@ -287,18 +346,26 @@ class StoredSecrets:
         if connection.refresh_after is not None and now < connection.refresh_after:
             wait = (connection.refresh_after - now).total_seconds()
             return TransientError("refresh_cools_down", retry_after=wait, package=self._manifest.title)
-        assert self._auth.oauth is not None  # noqa: S101 - `_renewable` was asked
         secrets = vault.opened(self._clients.keys, connection)
-        grant = {"grant_type": "refresh_token", "refresh_token": secrets.get("refresh_token", "")}
         try:
-            own = oauth_client_of(self._manifest, self._clients.config)
-            url = fill(endpoints_of(self._manifest, self._clients.config)["TOKEN"], _plain(connection.fields))
-            fresh = await tokens.ask(self._clients.client, self._manifest, self._auth.oauth, url, own, grant)
+            fresh = await self._fresh(connection, secrets)
         except VendorError as error:
             return self._failed(connection, error)
         vault.lock_up(self._clients.keys, connection, {**secrets, **fresh.secrets})
         stamp(connection, fresh.lifetime_s, self._clients.clock.now())
         return None
+
+    async def _fresh(self, connection: Connection, secrets: Mapping[str, str]) -> tokens.Tokens:
+        """New tokens from the refresh token, or a new session from the lasting one."""
+        clients, fields = self._clients, _plain(connection.fields)
+        if self._auth.session is not None:
+            added = operator_secrets_of(self._manifest, clients.config)
+            return await clients.session(self._manifest, self._auth, {**fields, **added, **secrets})
+        assert self._auth.oauth is not None  # noqa: S101 - `_renewable` was asked
+        grant = {"grant_type": "refresh_token", "refresh_token": secrets.get("refresh_token", "")}
+        own = oauth_client_of(self._manifest, clients.config)
+        url = fill(endpoints_of(self._manifest, clients.config)["TOKEN"], fields)
+        return await tokens.ask(clients.client, self._manifest, self._auth.oauth, url, own, grant)
 
     def _failed(self, connection: Connection, error: VendorError) -> VendorError:
         if isinstance(error, ReauthRequired):

@@ -22,6 +22,7 @@ from hub.connections.schemas import (
 )
 from hub.engine.hub import Hub, hub_of
 from hub.kit import pagination
+from hub.kit.database import after_commit
 from hub.kit.pagination import Cursor, Limit
 from hub.kit.problem import Problem
 from hub.organisations import browser as browsers
@@ -52,7 +53,7 @@ async def create_connection(
     clients = clients_of(hub_of(request))
     wanted = connecting.wanted(asked.connector, asked.auth, asked.fields)
     url = None
-    if wanted.auth.kind == "key":
+    if wanted.auth.typed:
         identity = await connecting.tried(clients, wanted, f"{caller.organisation_id}/{asked.connector}")
         async with clients.database.tenant(caller.organisation_id) as session:
             connection = await connecting.keep_key(session, clients, caller.organisation_id, wanted, identity)
@@ -110,6 +111,8 @@ async def delete_connection(
         title = "Combis use this connection; remove them first, or repeat with ?force=true."
         raise Problem(409, "connection_in_use", title, combi_ids=[str(one) for one in combis])
     clients = clients_of(hub_of(request))
+    if (ending := clients.end_session(connection)) is not None:
+        after_commit(session, ending)
     await service.remove(session, clients.clock, connection)
     _note(session, clients, caller, "connection.removed", connection)
 
@@ -147,8 +150,8 @@ async def reauthorize_connection(
     if found.status == ConnectionStatus.revoked:
         raise unknown("connection")
     wanted = identity = url = None
-    if found.auth == "key":
-        wanted = connecting.wanted(found.connector, "key", {**found.fields, **asked.fields})
+    if found.auth != "oauth":
+        wanted = connecting.wanted(found.connector, found.auth, {**found.fields, **asked.fields})
         identity = await connecting.tried(clients, wanted, str(found.id))
     async with clients.database.tenant(caller.organisation_id) as session:
         connection = await repository.locked(session, found.id)

@@ -75,7 +75,7 @@ async def connect(hub: Hub, clients: ConnectionClients, installation: Installati
     assert installation.owner_organisation_id is not None  # noqa: S101 - `begin` sets it
     organisation_id = installation.owner_organisation_id
     identity = None
-    if asked.auth.kind == "key":
+    if asked.auth.typed:
         identity = await connecting.tried(clients, asked, f"{organisation_id}/{side}")
     url = ""
     async with hub.database.system() as session:

@@ -41,7 +41,7 @@ class Connection(Owned, table=True):
     id: UUID = Field(primary_key=True)
     connector: str
     auth: str
-    """`oauth` or `key`."""
+    """`oauth`, `key` or `session`."""
     status: ConnectionStatus = Field(default=ConnectionStatus.pending, sa_type=Text)
     fields: dict[str, Any] = tree(default_factory=dict)
     """Connect fields that are no secret, such as the domain."""

@@ -24,7 +24,8 @@ class ConnectionCreate(_Body):
     connector: Annotated[str, Field(max_length=50, examples=["simplicate"])]
     fields: Fields = {}
     auth: Annotated[
-        Literal["oauth", "key"] | None, Field(description="The way to get in; left out: the one the fields are of.")
+        Literal["oauth", "key", "session"] | None,
+        Field(description="The way to get in; left out: the one the fields are of."),
     ] = None
     return_url: Annotated[
         str | None,
@@ -39,7 +40,7 @@ class ConnectionCreate(_Body):
 class ReauthorizeBody(_Body):
     """New consent for a connection."""
 
-    fields: Annotated[Fields, Field(description="For a key-based connection: its connect fields anew.")] = {}
+    fields: Annotated[Fields, Field(description="For a connection by key or session: its connect fields anew.")] = {}
     return_url: Annotated[str | None, Field(max_length=2000)] = None
 
 
@@ -57,7 +58,7 @@ class ConnectionOut(BaseModel):
 
     id: UUID
     connector: str
-    auth: Literal["oauth", "key"]
+    auth: Literal["oauth", "key", "session"]
     status: Literal["pending", "active", "needs_reauth", "revoked"]
     fields: dict[str, str]
     identity: IdentityOut | None = Field(description="Null until somebody gave consent.")

@@ -48,7 +48,7 @@ async def ask(
     status, answer = await _posted(client, manifest, url, headers, {forms[0]: fields})
     if status in _UNREADABLE and not _names_grant_or_client(answer):
         status, answer = await _posted(client, manifest, url, headers, {forms[1]: fields})
-    if not 200 <= status < 300 or answer is None or _word(answer.get("error")):
+    if not 200 <= status < 300 or answer is None or as_word(answer.get("error")):
         raise _refusal(manifest, status, answer)
     return _tokens(manifest, oauth, answer)
 
@@ -61,7 +61,7 @@ async def _posted(
     except Exception as error:
         # Only the HTTP library raises here, and its errors are known to one module alone.
         raise TransientError("token_unreachable", package=manifest.title, words=type(error).__name__) from error
-    return response.status_code, _object(response.content)
+    return response.status_code, as_object(response.content)
 
 
 def _names_grant_or_client(answer: Mapping[str, Any] | None) -> bool:
@@ -73,10 +73,10 @@ def _tokens(manifest: Manifest, oauth: OAuth, answer: Mapping[str, Any]) -> Toke
     inner = answer.get("data")
     if isinstance(inner, Mapping) and not any(name in answer for name in oauth.secrets.values()):
         answer = inner
-    secrets = {ours: word for ours, theirs in oauth.secrets.items() if (word := _word(answer.get(theirs)))}
+    secrets = {ours: word for ours, theirs in oauth.secrets.items() if (word := as_word(answer.get(theirs)))}
     if missing := [name for name in oauth.secrets if name not in secrets and name != "refresh_token"]:
         raise TransientError("token_answer_broken", package=manifest.title, missing=", ".join(missing))
-    return Tokens(secrets, _seconds(answer.get("expires_in"), oauth.default_lifetime_s))
+    return Tokens(secrets, as_seconds(answer.get("expires_in"), oauth.default_lifetime_s))
 
 
 def _refusal(manifest: Manifest, status: int, answer: Mapping[str, Any] | None) -> VendorError:
@@ -92,10 +92,11 @@ def _refusal(manifest: Manifest, status: int, answer: Mapping[str, Any] | None) 
 
 
 def _said(answer: Mapping[str, Any]) -> str:
-    return " ".join(filter(None, (_word(answer.get(name)) for name in ("error", "error_description", "message"))))
+    return " ".join(filter(None, (as_word(answer.get(name)) for name in ("error", "error_description", "message"))))
 
 
-def _object(content: bytes) -> Mapping[str, Any] | None:
+def as_object(content: bytes) -> Mapping[str, Any] | None:
+    """An answer's JSON object or form; None when it is neither."""
     try:
         answer = json.loads(content)
     except ValueError:
@@ -104,7 +105,8 @@ def _object(content: bytes) -> Mapping[str, Any] | None:
     return answer if isinstance(answer, Mapping) else None
 
 
-def _word(value: object) -> str:
+def as_word(value: object) -> str:
+    """The words in a value, however deep they sit; empty for none."""
     match value:
         case str():
             return value.strip()
@@ -113,16 +115,17 @@ def _word(value: object) -> str:
         case int() | Decimal():
             return str(value)
         case Mapping():
-            return " ".join(filter(None, map(_word, value.values())))
+            return " ".join(filter(None, map(as_word, value.values())))
         case list():
-            return " ".join(filter(None, map(_word, value)))
+            return " ".join(filter(None, map(as_word, value)))
         case _:
             return ""
 
 
-def _seconds(value: object, default: int | None) -> int | None:
+def as_seconds(value: object, default: int | None) -> int | None:
+    """A life in whole seconds, at most `LONGEST_LIFE_S`; the default when it is none."""
     try:
-        seconds = int(Decimal(_word(value)))
+        seconds = int(Decimal(as_word(value)))
     except (ArithmeticError, ValueError):
         return default
     return min(seconds, LONGEST_LIFE_S) if seconds > 0 else default

@@ -168,8 +168,8 @@ def _forget(home: Any, name: str) -> None:
 def _valid_manifest(subject: _Subject) -> Iterable[str]:
     if not subject.manifest.auth:
         yield "the manifest names no way to get in"
-    if any(way.kind == "key" and not any(one.secret for one in way.fields) for way in subject.manifest.auth):
-        yield "a way in by key has no secret field"
+    if any(way.typed and not any(one.secret for one in way.fields) for way in subject.manifest.auth):
+        yield "a way in by key or session has no secret field"
 
 
 def _named_by_folder(subject: _Subject) -> Iterable[str]:

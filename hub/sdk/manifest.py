@@ -71,19 +71,45 @@ class OAuth(Facts):
     """Used when the answer holds no `expires_in`; None: taken as never expiring until a 401 says so."""
 
 
+class Session(Facts):
+    """How this package trades a lasting token for a session that ends."""
+
+    path: str = "/session"
+    endpoint: str = "API"
+    body: Mapping[str, str]
+    """Field -> value of the JSON that opens a session; `{name}` is replaced by that secret or field."""
+    token_field: str = "token"
+    """The answer's field that holds the session's token; it becomes our secret `session_token`."""
+    lifetime_field: str = "expiresIn"
+    """The answer's field with the seconds that the session lives."""
+    default_lifetime_s: int = 3600
+    code_field: str = "code"
+    dead_codes: tuple[str, ...] = ()
+    """Codes of a refusal that say that the lasting token itself has ended. A 401 says so too."""
+    end: Literal["DELETE", "none"] = "none"
+    """The method, on the same path, that ends a session."""
+
+
 class Auth(Facts):
     """One way to get in. A package may offer several; the first is what we advise."""
 
-    kind: Literal["oauth", "key"]
+    kind: Literal["oauth", "key", "session"]
     fields: tuple[ConnectField, ...] = ()
     headers: Mapping[str, str] = {}
-    """Headers of every call; `{name}` is replaced by that secret or field."""
+    """Headers of every call; `{name}` is replaced by that secret or field, `session_token` among them."""
     oauth: OAuth | None = None
+    session: Session | None = None
+
+    @property
+    def typed(self) -> bool:
+        """True when the customer types what opens the door, so that it can be tried at once."""
+        return self.kind != "oauth"
 
     @model_validator(mode="after")
-    def _oauth_has_its_facts(self) -> "Auth":
-        if (self.kind == "oauth") != (self.oauth is not None):
-            raise ValueError("`oauth` facts belong to kind `oauth`, and only there")
+    def _kind_has_its_facts(self) -> "Auth":
+        for kind, facts in (("oauth", self.oauth), ("session", self.session)):
+            if (self.kind == kind) != (facts is not None):
+                raise ValueError(f"`{kind}` facts belong to kind `{kind}`, and only there")
         return self
 
 
