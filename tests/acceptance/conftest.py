@@ -1,30 +1,17 @@
 """One hub of real processes for all acceptance tests, and the vendors it talks to."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.stage import Processes, Stranger
+from tests.acceptance.moods import MOODS, live
+from tests.acceptance.stage import Processes, Scene
+from tests.acceptance.story import Story
 from tests.acceptance.vendors.house import Street
 from tests.acceptance.vendors.minox import Minox
 from tests.acceptance.vendors.simplicate import Simplicate
-
-
-@dataclass
-class Scene:
-    """The hub, its vendors, and keys for whoever comes."""
-
-    hub: Processes
-    simplicate: Simplicate
-    minox: Minox
-    street: Street
-    keys: list[str]
-
-    def stranger(self, number: int = 0) -> Stranger:
-        """Somebody of the first, second … organisation."""
-        return Stranger(self.hub, self.keys[number])
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +29,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     finally:
         hub.close()
         street.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stories(request: pytest.FixtureRequest, scene: Scene) -> list[Future[Story]]:
+    """All moods' stories at once, beside the other tests: their organisations share one hub and one worker."""
+    if not any("test_moods" in item.nodeid for item in request.session.items):
+        return []
+    pool = ThreadPoolExecutor(len(MOODS))
+    return [pool.submit(live, scene, number) for number in range(len(MOODS))]

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ import httpx
 
 from tests.acceptance.vendors.house import Street
 from tests.acceptance.vendors.minox import CLIENT as MINOX_CLIENT
+from tests.acceptance.vendors.minox import Minox
 from tests.acceptance.vendors.simplicate import CLIENT as SIMPLICATE_CLIENT
+from tests.acceptance.vendors.simplicate import Simplicate
 
 HOUSE = Path(__file__).parents[2]
 
@@ -179,3 +182,18 @@ class Stranger:
     def items(self, combi: str, **query: Any) -> list[Any]:
         """All documents of a combi."""
         return self.all(f"/combis/{combi}/items", **query)
+
+
+@dataclass
+class Scene:
+    """The hub, its vendors, and keys for whoever comes."""
+
+    hub: Processes
+    simplicate: Simplicate
+    minox: Minox
+    street: Street
+    keys: list[str]
+
+    def stranger(self, number: int = 0) -> Stranger:
+        """Somebody of the first, second … organisation."""
+        return Stranger(self.hub, self.keys[number])

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tests.acceptance.conftest import Scene
-from tests.acceptance.stage import Stranger
+from tests.acceptance.stage import Scene, Stranger
 from tests.acceptance.vendors.minox import Books, Tenant
 from tests.acceptance.vendors.simplicate import MAIN, OTHER, Company
 
@@ -108,7 +107,7 @@ class Story:
         login = {"klantnummer": str(self.tenant.id), "gebruiker": "MINOX", "wachtwoord": "x"}
         self.target = self.me.connect("minox", {}, login)
 
-    def come_to_rest(self, payments: int = 0, patience_s: float = 120) -> list[Any]:
+    def come_to_rest(self, payments: int = 0, patience_s: float = 200) -> list[Any]:
         """Runs until no document waits for anything but a human, and so many payments came; gives the documents."""
         until = time.monotonic() + patience_s
         while True:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Scene
-from tests.acceptance.stage import Stranger
+from tests.acceptance.stage import Scene, Stranger
 from tests.acceptance.story import Mood, Story
 
 NUMBER = 40
