@@ -85,8 +85,10 @@ class Story:
         body = {"recipe": "simplicate-minox", "source_connection_id": self.source, "target_connection_id": self.target}
         self.combi = self.me.call("POST", "/combis", body, 201)["id"]
         live = self.me.call("GET", f"/combis/{self.combi}/options/administrations")
-        places = {place["label"].split("Waterlelie ")[1]: place["value"] for place in live["options"]}
-        by_profile = {MAIN: places["Advies B.V."], OTHER: places["Print B.V."]}
+        by_profile = {
+            profile: next(place["value"] for place in live["options"] if name in place["label"])
+            for profile, name in ((MAIN, "Waterlelie Advies"), (OTHER, "Waterlelie Print"))
+        }
         assert {one["value"] for one in live["keys"]} == set(by_profile)
         settings = {
             "administrations": by_profile,

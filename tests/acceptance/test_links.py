@@ -16,7 +16,7 @@ NUMBER = 40
 @pytest.fixture(scope="module")
 def story(scene: Scene) -> Story:
     """An installed combi that booked what there was; one of its invoices stood in the books already, typed by hand."""
-    story = Story(scene, Mood("links", minox={"life_as_text": True}), NUMBER)
+    story = Story(scene, Mood("links", minox={"life_as_text": True, "paging": "sibling", "also": (49998,)}), NUMBER)
     story.furnish()
     first = next(iter(story.expected))
     made = story.company.invoices[first]
