@@ -73,7 +73,7 @@ async def _listed(ctx: Context, flow: str, administration: str, writer: TargetWr
     True when it is complete and of this run.
     """
     name = f"standing:{flow}:{administration}"
-    known = await read.position(ctx, name)
+    known = read.position(ctx, name)
     if known is not None and not _older(known, works):
         return known.get("run") == str(ctx.run.id)
     if writer.index is None or (flow == "customers" and writer.match is not None and len(works) <= FEW):

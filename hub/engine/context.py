@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -93,6 +94,8 @@ class Context:
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     lines: list[LogLine] = field(default_factory=list)
     masters: dict[str, tuple[Master, datetime]] = field(default_factory=dict)
+    positions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """How far each stream was read, as it was when the slice began and as this slice moved it."""
     window: int = 8
     """How many documents are marked as sent at once: grows while the target is fast."""
 

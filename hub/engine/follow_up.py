@@ -13,12 +13,20 @@ from hub.sdk.connector import Note
 from hub.sdk.errors import ConfigError, OutcomeUnknown, RecordRejected, TransientError, VendorError
 
 BATCH = 50
+DUE = "(i.note <> '' OR i.attach)"
+"""As the index of `item` says it: what is due is found without a look at what is not."""
 LANGUAGE = "nl"
 """Timelines are read by the customer's own people."""
 
 
 async def follow_up(ctx: Context) -> bool:
     """Does everything that is due. False when the slice ended first."""
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        found = await session.execute(
+            text(f"SELECT 1 FROM item i WHERE i.combi_id = :combi AND {DUE} LIMIT 1"), {"combi": ctx.combi.id}
+        )
+        if found.first() is None:
+            return True
     return await _attach(ctx) and await _note(ctx)
 
 
@@ -28,7 +36,7 @@ async def _due(ctx: Context, condition: str, after: UUID | None) -> list[RowMapp
             text(
                 f"""SELECT i.id, i.flow, i.source_id, i.number, i.note, i.findings, i.target_ref, i.target_label,
                   d.payload FROM item i LEFT JOIN delivery d ON d.id = i.delivery_id
-                WHERE i.combi_id = :combi AND {condition} AND (cast(:after AS uuid) IS NULL OR i.id > :after)
+                WHERE i.combi_id = :combi AND {DUE} AND {condition} AND (cast(:after AS uuid) IS NULL OR i.id > :after)
                 ORDER BY i.id LIMIT :limit"""
             ),
             {"combi": ctx.combi.id, "after": after, "limit": BATCH},

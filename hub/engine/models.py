@@ -177,6 +177,7 @@ class Item(Owned, table=True):
         Index("item_status", "combi_id", "status", "id"),
         Index("item_list", "combi_id", "id"),
         Index("item_delivery", "delivery_id"),
+        Index("item_due", "combi_id", "id", postgresql_where=text("note <> '' OR attach")),
     )
 
     id: UUID = Field(primary_key=True)

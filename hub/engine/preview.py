@@ -62,7 +62,7 @@ async def _first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
     """Raw records: first those that wait or are parked here, then what the source has that we have not read yet."""
     stream = ctx.stream(flow)
     raws = await _parked(ctx, flow, limit)
-    since = Since(await position(ctx, flow), ctx.combi.start_date)
+    since = Since(position(ctx, flow), ctx.combi.start_date)
     async for page in stream.read(ctx.origin(flow).http, since, ctx.settings):
         raws.extend(page.records)
         if len(raws) >= limit:

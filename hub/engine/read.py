@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hub.accounting.documents import Document, Finding, Ignored
 from hub.engine import parties, points, store
 from hub.engine.context import Context
-from hub.engine.models import ItemStatus, Position
+from hub.engine.models import ItemStatus
 from hub.engine.resolve import document_of, set_aside
 from hub.kit import json
 from hub.kit.ids import new_id
@@ -19,7 +19,7 @@ from hub.sdk.errors import Malformed, RecordRejected
 async def read(ctx: Context, flow: str) -> bool:
     """Reads a flow's stream to its end. False when the slice ended first; the cursor knows where to go on."""
     stream = ctx.stream(flow)
-    cursor = None if _afresh(ctx, flow) else await position(ctx, flow)
+    cursor = None if _afresh(ctx, flow) else position(ctx, flow)
     since = Since(cursor, ctx.combi.start_date)
     pages = stream.read(ctx.origin(flow).http, since, ctx.settings)
     over = False
@@ -42,11 +42,9 @@ def _afresh(ctx: Context, flow: str) -> bool:
     return ctx.run.scope == "everything" and not ctx.run.progress.get(f"begun:{flow}")
 
 
-async def position(ctx: Context, stream: str) -> Cursor | None:
+def position(ctx: Context, stream: str) -> Cursor | None:
     """How far a stream was read."""
-    async with ctx.database.tenant(ctx.organisation_id) as session:
-        row = await session.get(Position, (ctx.combi.id, stream))
-    return row.cursor if row else None
+    return ctx.positions.get(stream)
 
 
 async def move(session: AsyncSession, ctx: Context, stream: str, cursor: Cursor) -> None:
@@ -65,6 +63,7 @@ async def move(session: AsyncSession, ctx: Context, stream: str, cursor: Cursor)
             "now": ctx.clock.now(),
         },
     )
+    ctx.positions[stream] = json.loads(json.dumps(dict(cursor)))
 
 
 async def _keep_documents(ctx: Context, flow: str, page: Page) -> None:

@@ -124,6 +124,10 @@ async def open_context(engine: "Engine", run: Run, lease: Lease) -> Context:
         tables: dict[str, dict[str, str]] = {}
         for row in found:
             tables.setdefault(row.table_name, {})[row.source] = row.target
+        places = await session.execute(
+            text("SELECT stream, cursor FROM position WHERE combi_id = :id"), {"id": combi.id}
+        )
+        positions = {row.stream: row.cursor for row in places}
     the_recipe = recipe.get(combi.recipe)
     try:
         chosen = settings.parse(the_recipe, run.settings)
@@ -143,6 +147,7 @@ async def open_context(engine: "Engine", run: Run, lease: Lease) -> Context:
         source=source,
         target=target,
         lease=lease,
+        positions=positions,
         ends_at=time.monotonic() + SLICE_S,
     )
 

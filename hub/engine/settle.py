@@ -27,6 +27,8 @@ BATCH = 200
 YOUNG = timedelta(minutes=10)
 """A booking that was never seen open is this old before its absence from the open items makes us ask: both the listing
 and the single look-up may lag behind a booking, and that is no proof of payment."""
+SELDOM = 8
+"""However many items are open, they are listed on every eighth scheduled run at least."""
 A_CALL = 200
 """So many open items are taken as one call's worth: a listing of n such parts is made on every n-th scheduled run."""
 ASK_AGAIN = timedelta(hours=1)
@@ -74,8 +76,8 @@ async def _due(ctx: Context, administration: str) -> bool:
 
     An idle run costs about one call, however many invoices are unpaid.
     """
-    pace = dict(await position(ctx, f"open:{administration}") or {})
-    wanted = -(-pace.get("listed", 0) // A_CALL)
+    pace = dict(position(ctx, f"open:{administration}") or {})
+    wanted = min(-(-pace.get("listed", 0) // A_CALL), SELDOM)
     if ctx.run.trigger != "schedule" or pace.get("passed", 0) + 1 >= wanted:
         return True
     if administration in await _administrations(ctx, unverified_only=True):
@@ -85,8 +87,9 @@ async def _due(ctx: Context, administration: str) -> bool:
 
 
 async def _keep_pace(ctx: Context, administration: str, pace: Mapping[str, int]) -> None:
-    async with ctx.database.tenant(ctx.organisation_id) as session:
-        await move(session, ctx, f"open:{administration}", pace)
+    if position(ctx, f"open:{administration}") != pace:
+        async with ctx.database.tenant(ctx.organisation_id) as session:
+            await move(session, ctx, f"open:{administration}", pace)
 
 
 async def _administrations(ctx: Context, *, unverified_only: bool) -> list[str]:
