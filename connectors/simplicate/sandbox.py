@@ -327,10 +327,15 @@ class SimplicateSandbox(Sandbox):
 
     def fill(self, invoices: int, customers: int = 100, per_minute: int = 10) -> None:
         """Many plain invoices, changed long ago and not all in the same minute: for measurements."""
-        owners = [
-            self.add_organization(f"Klant {at} B.V.", email=f"klant{at}@klanten.example") for at in range(customers)
-        ]
         begin = datetime.fromtimestamp(self.now(), AMSTERDAM) - timedelta(days=2, minutes=invoices // per_minute)
+        owners = [
+            self.add_organization(
+                f"Klant {at} B.V.",
+                email=f"klant{at}@klanten.example",
+                updated_at=f"{begin - timedelta(minutes=at):%Y-%m-%d %H:%M:%S}",
+            )
+            for at in range(customers)
+        ]
         for at in range(invoices):
             moment = (begin + timedelta(seconds=at * 60 // per_minute)).strftime("%Y-%m-%d %H:%M:%S")
             self.add_invoice(
