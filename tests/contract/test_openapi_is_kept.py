@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.error import URLError
@@ -39,6 +40,7 @@ async def served(services: Services, database: Database, config: Config) -> Asyn
         "HUB_DATA_DIR": str(config.data_dir),
         "HUB_BASE_URL": base,
         "HUB_SANDBOX": "1",
+        "HUB_SECRET_KEYS": ",".join(f"{key.id}:{b64encode(key.value).decode()}" for key in config.secret_keys),
         "PYTHONPATH": str(ROOT),
     }
     hub = [sys.executable, "-m", "hub.cli"]
