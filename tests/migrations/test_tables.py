@@ -19,7 +19,8 @@ async def test_a_migrated_database_has_the_tables_the_program_expects(database: 
         context = MigrationContext.configure(connection, opts={"include_object": ours, "compare_type": True})
         return list(compare_metadata(context, SQLModel.metadata))
 
-    async with database.engine.connect() as connection:
+    async with database.system() as session:
+        connection = await session.connection()
         assert await connection.run_sync(differences) == []
 
 
