@@ -84,20 +84,25 @@ class Postgres:
 
     def _initialise(self) -> None:
         fresh = self._cluster.with_name("cluster.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(mode=0o700)
-        if self.owner is not None:
-            os.chown(fresh, *self.owner)
-        made = subprocess.run(  # noqa: S603 - our own binary
-            [str(self._binaries / "initdb"), "-D", str(fresh), *INITDB_OPTIONS],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd="/",
-            **_as_user(self.owner),
-        )
-        if made.returncode != 0:
-            raise CannotStart(f"PostgreSQL could not make its files: {_last_line(made.stderr)}")
+        for tries_left in (2, 1, 0):
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir(mode=0o700)
+            if self.owner is not None:
+                os.chown(fresh, *self.owner)
+            made = subprocess.run(  # noqa: S603 - our own binary
+                [str(self._binaries / "initdb"), "-D", str(fresh), *INITDB_OPTIONS],
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd="/",
+                **_as_user(self.owner),
+            )
+            if made.returncode == 0:
+                break
+            # Seen about once in a hundred starts on a crowded machine, and never twice in a row.
+            if not tries_left:
+                said = [line for line in made.stderr.splitlines() if line.strip()]
+                raise CannotStart(f"PostgreSQL could not make its files: {'; '.join(said[-3:])}")
         os.sync()
         fresh.rename(self._cluster)
 
@@ -364,11 +369,6 @@ def _process_name(pid: int) -> str | None:
         return Path(shown.stdout.strip()).name or None
     name, _, rest = state.partition("(")[2].rpartition(")")
     return None if rest.split()[0] == "Z" else name
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no message"
 
 
 if __name__ == "__main__":
