@@ -17,7 +17,7 @@ async def test_five_deaths_in_a_row_at_random_moments(stage: Stage) -> None:
     seed = int(os.environ.get("SEED", time.time_ns() % 100_000))
     print(f"SEED={seed}")  # noqa: T201
     moments = random.Random(seed)
-    stage.fill(60, 12)
+    stage.fill(800, 12)
     await stage.combi()
 
     for _ in range(5):
@@ -26,11 +26,11 @@ async def test_five_deaths_in_a_row_at_random_moments(stage: Stage) -> None:
         await stage.until(lambda before=before: stage.writes() > before)  # type: ignore[misc]
         await asyncio.sleep(moments.uniform(0, 0.12))
         await worker.kill()
-    assert 0 < len(stage.booked()) < 60, "every death came too late to mean anything"
+    assert 0 < len(stage.booked()) < 800, "every death came too late to mean anything"
     await stage.worker()
     await stage.rest()
 
-    await stage.assert_books(60, 12)
+    await stage.assert_books(800, 12)
 
 
 async def test_two_workers_on_the_same_combis_book_each_document_once(stage: Stage) -> None:

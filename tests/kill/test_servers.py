@@ -13,7 +13,7 @@ from sqlalchemy import text
 from hub.kit.embedded import Services
 from tests.kill.stage import Stage
 
-INVOICES = 60
+INVOICES = 400
 
 
 async def _empty(services: Services) -> None:
@@ -66,15 +66,15 @@ async def test_the_queue_may_be_lost_at_any_moment(
 async def test_the_database_may_restart_in_the_middle(stage: Stage, services: Services, number: signal.Signals) -> None:
     stage.fill(INVOICES, 6)
     combi = await stage.combi()
+    # The server of a whole test run has much in its log by now: its recovery is not what is looked at.
+    async with stage.hub.database.engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text("CHECKPOINT"))
     worker = await stage.worker()
     await stage.until(lambda: len(stage.booked()) > 3)
 
     pid = services.postgres_pid()
     assert pid is not None
-    # The server of a whole test run has much in its log by now: its recovery is not what is looked at.
-    async with stage.hub.database.engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.execute(text("CHECKPOINT"))
     assert len(stage.booked()) < INVOICES, "it was over already"
     os.kill(pid, number)
     harmed = time.monotonic()
