@@ -1,6 +1,7 @@
 """The command line: `hub <command>`."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -120,8 +121,12 @@ def demo(
 
 
 def _demo_config() -> Config:
+    """The demo's data and keys lie in a folder of their own, so that other commands can be pointed at it."""
     config = configuration.load()
-    return config.model_copy(update={"data_dir": config.data_dir / "demo"}) if config.database_url is None else config
+    if config.database_url is not None:
+        return config
+    os.environ["HUB_DATA_DIR"] = str(config.data_dir / "demo")
+    return configuration.load()
 
 
 @app.command("openapi")
