@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hub.accounting.documents import Finding
 from hub.engine.context import Context
 from hub.kit import json
+from hub.kit.database import dump_json
 from hub.kit.ids import new_id
 from hub.kit.log import redact_text
 from hub.sdk.connector import Existing, Key
@@ -22,7 +23,7 @@ EVIDENCE_LENGTH = 4000
 
 def packed(rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows as one JSON parameter."""
-    return json.dumps([dict(row) for row in rows])
+    return dump_json([dict(row) for row in rows])
 
 
 def _ids(rows: Rows) -> list[UUID]:

@@ -23,3 +23,10 @@ async def test_an_invoice_is_booked_once_with_its_customer(world: World) -> None
 
     assert again.outcome == NOTHING.code
     assert world.totals() == {20260412: Decimal("1210.00")}
+
+
+async def test_a_character_that_the_database_refuses_does_not_hold_up_a_combi(world: World) -> None:
+    world.simplicate.add_invoice("F2026-0412", organization=world.simplicate.add_organization(), subject="a\u0000b")
+    run = await world.run(await world.combi())
+    assert run.outcome == WRITTEN.code, run.reason
+    assert world.totals() == {20260412: Decimal("1210.00")}
