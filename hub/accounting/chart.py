@@ -19,6 +19,8 @@ class LedgerAccount(Part):
     vat_account: str = ""
     """Where the package posts this account's VAT; empty when it does not say."""
     needs_cost_centre: bool = False
+    takes_cost_centre: bool = True
+    """False: the package refuses a cost centre on this account."""
 
 
 class Journal(Part):

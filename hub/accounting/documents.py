@@ -169,7 +169,7 @@ class Payment(Document):
 
 
 class EntryLine(Part):
-    """One line of a journal entry. Either side is zero or more; `account` keeps its leading zeros."""
+    """One line of a journal entry, as the source says it: a side may be zero or negative. Leading zeros are kept."""
 
     account: str
     """The source's ledger account; empty when it gives none."""
@@ -181,16 +181,32 @@ class EntryLine(Part):
 
 
 class JournalEntry(Document):
-    """A payroll journal: lines that balance, in one fiscal period."""
+    """A payroll journal of one run: lines that must balance, in one fiscal period."""
+
+    UNBOOKED: ClassVar[Any] = {"lines": {"__all__": {"account_name": True, "cost_centre": {"label"}}}}
 
     company: Text
+    """The source's company: decides the administration. The same over all ways in to the package."""
     number: str
+    """How people call it, such as `2026-03 run 3`."""
     date: Day
     year: int
+    """The payroll year."""
     period: int
+    """The last payroll period of the run: 1–12, 1–13 (four-weekly) or 1–53 (weekly)."""
     description: str = ""
     currency: Currency
     lines: tuple[EntryLine, ...]
+
+    @property
+    def amount(self) -> Decimal:
+        """The sum of the debit side once negative values stand on the other side."""
+        return sum((max(line.debit, Decimal(0)) + max(-line.credit, Decimal(0)) for line in self.lines), Decimal(0))
+
+    def fingerprint(self) -> str:
+        """As any document's, but the order in which a package lists the lines says nothing."""
+        ordered = self.model_copy(update={"lines": tuple(sorted(self.lines, key=EntryLine.model_dump_json))})
+        return super(JournalEntry, ordered).fingerprint()
 
 
 class Ignored(Part):

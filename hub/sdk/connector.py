@@ -32,6 +32,9 @@ class Identity:
     name: str
     email: str = ""
     user: str = ""
+    marks: tuple[str, ...] = ()
+    """By what the same customer is recognised when a package offers several ways in that name it differently (its
+    companies by number and name, say). A connection that comes in by another way and shares them keeps its tenant."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,23 @@ class Since:
 
     cursor: Cursor | None
     start: Day | None
+    companies: tuple[str, ...] = ()
+    """The source's companies that have an administration; empty: the customer has not chosen yet, read all."""
+    thorough: bool = False
+    """A human asks: also look again at what the package shows no change of."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A listing known to be complete: among the source ids that start with `prefix`, these exist and no others.
+
+    A booked document of that prefix that is missing from it has vanished at the source. Who misses it asks again after
+    `again_after_s` (0: one complete listing is proof) before a human is told.
+    """
+
+    prefix: str
+    source_ids: frozenset[str]
+    again_after_s: float = 0
 
 
 @dataclass(frozen=True)
@@ -52,6 +72,8 @@ class Page:
 
     records: Sequence[Raw]
     cursor: Cursor | None = None
+    wholes: tuple[Whole, ...] = ()
+    """What this page, with those before it, proves to be all there is."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +180,9 @@ class TargetWriter:
     """Creates. The engine calls it at most once per stored intent, unless `find` proved absence since."""
     update: Callable[[Http, Payload, Key, str], Awaitable[Receipt]] | None = None
     """Changes what stands under the given `ref` to the payload; idempotent."""
+    reversal: Callable[[Payload, Receipt, Day], Payload] | None = None
+    """Pure. The payload of the opposite of what was booked with this payload and receipt, on a day. It is written and
+    found like any other, under a key of its own; afterwards the document is booked anew under the next version."""
     validate: Callable[[Booking, Master, Settings], list[Finding]] = field(default=lambda *_: [])
     """Pure. All that the package would refuse, known before sending."""
     claim: Callable[[Booking, Settings], str | None] = field(default=lambda *_: None)
