@@ -113,14 +113,6 @@ async def _documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[Previ
 
 async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:
     document = work.document or _read_anyway(ctx, work)
-    lines: tuple[PostingLine, ...] = ()
-    if work.booking is not None:
-        master = ctx.masters.get(work.administration)
-        lines = posting(work.booking, master[0] if master else Master(administration=work.administration or "-"))
-        # A debtor that is still to be made has no number yet.
-        lines = tuple(
-            one.model_copy(update={"account": ""}) if one.account == UNKNOWN_CUSTOMER else one for one in lines
-        )
     invoice = document if isinstance(document, SalesInvoice) else None
     ignored = (work.ignored.reason,) if work.ignored else ()
     return PreviewDocument(
@@ -133,9 +125,18 @@ async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:
         currency=getattr(document, "currency", ""),
         administration=work.administration,
         action=action,
-        posting=lines,
+        posting=posting_shown(ctx, work),
         findings=(*work.findings, *ignored),
     )
+
+
+def posting_shown(ctx: Context, work: Work) -> tuple[PostingLine, ...]:
+    """Debit and credit of a resolved work; a debtor that is still to be made has no number yet."""
+    if work.booking is None:
+        return ()
+    master = ctx.masters.get(work.administration)
+    lines = posting(work.booking, master[0] if master else Master(administration=work.administration or "-"))
+    return tuple(one.model_copy(update={"account": ""}) if one.account == UNKNOWN_CUSTOMER else one for one in lines)
 
 
 def _read_anyway(ctx: Context, work: Work) -> Document | None:
