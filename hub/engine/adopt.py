@@ -170,7 +170,8 @@ async def _live(ctx: Context, flow: str, writer: TargetWriter, work: Work) -> li
         return []
     ctx.lease.check()
     http = ctx.destination(flow).http
-    if found := list(await writer.match(http, work.booking)):
+    found = list(await writer.match(http, work.booking))
+    if found or writer.match_is_proof:
         return found
     # Who bears our key is ours, whatever has become of its e-mail address.
     ours = await writer.find(http, work.sure_key, work.payload)

@@ -174,9 +174,11 @@ class Http:
         """
         return (await self._read("POST", path, (), json_body=body, as_client=as_client)).body
 
-    async def download(self, path: str) -> bytes:
-        """The bytes of a file. Raises RecordRejected when the package has none."""
-        return await self._with_retries(lambda: self._exchange("GET", path, (), None, None, binary=True))  # type: ignore[no-any-return]
+    async def download(self, path: str, *, accept: str = "application/json") -> bytes:
+        """The bytes of a file, asked for as `accept`. Raises RecordRejected when the package has none."""
+        return await self._with_retries(  # type: ignore[no-any-return]
+            lambda: self._exchange("GET", path, (), None, None, binary=True, accept=accept)
+        )
 
     async def write(
         self,
@@ -237,10 +239,11 @@ class Http:
         absent: Sequence[int] = (),
         endpoint: str = "API",
         as_client: bool = False,
+        accept: str = "application/json",
     ) -> Any:
         secrets = await self._credentials.current()
         for attempt in (1, 2):
-            headers = self._client_headers() if as_client else self._headers(secrets)
+            headers = {"Accept": accept, **(self._client_headers() if as_client else self._headers(secrets))}
             request = self._request(method, self.url(path, endpoint), query, body, files, headers)
             status, received, content = await self._send(request, writing, Exchange(method, path, None, body, None))
             if status == 401 and attempt == 1 and not as_client:
@@ -274,10 +277,9 @@ class Http:
     ) -> httpx.Request:
         pairs = query.items() if isinstance(query, Mapping) else query
         params = httpx.QueryParams([(name, str(value)) for name, value in pairs if value is not None])
-        headers = {"Accept": "application/json", **headers}
         content = None
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers = {**headers, "Content-Type": "application/json"}
             content = json.dumps(body).encode()
         return self._client.build_request(method, url, params=params, content=content, files=files, headers=headers)
 
@@ -308,22 +310,29 @@ class Http:
             kind = OutcomeUnknown if writing else TransientError
             _fail(kind("answer_lost", package=self._manifest.title, host=host), exchange, error)
         VENDOR_CALLS.labels(self._manifest.name, f"{response.status_code // 100}xx").inc()
-        await self._heed(response)
+        await self._heed(response, content)
         return response.status_code, response.headers, content
 
-    async def _heed(self, response: httpx.Response) -> None:
+    async def _heed(self, response: httpx.Response, content: bytes) -> None:
         limit = self._manifest.rate_limit
         remaining = response.headers.get(limit.remaining_header) if limit.remaining_header else None
         if response.status_code == 429:
-            await self._limiter.pause(self._connection, self._retry_after(response.headers))
+            answer = _answer(response.status_code, content, response.headers)
+            await self._limiter.pause(self._connection, self._retry_after(response.headers, self._no(answer)))
         elif remaining is not None and remaining.strip() == "0":
             await self._limiter.pause(self._connection, self._until_reset(response.headers) or 1)
 
-    def _retry_after(self, headers: Mapping[str, str]) -> float:
+    def _retry_after(self, headers: Mapping[str, str], refusal: Refusal | None) -> float:
+        """What the header says, else the package's own words, else the headers of its quota, else the manifest."""
         stated = headers.get("retry-after", "")
-        if stated.isdecimal():
-            return min(float(stated), 24 * 3600)
+        said = float(stated) if stated.isdecimal() else refusal.retry_after if refusal else None
+        if said is not None:
+            return min(said, 24 * 3600)
         return self._until_reset(headers) or self._manifest.rate_limit.default_pause_s
+
+    def _no(self, answer: Answer) -> Refusal | None:
+        """The package's own "no" in an answer."""
+        return self._refusal(answer) if self._refusal and answer.is_json and answer.body is not None else None
 
     def _until_reset(self, headers: Mapping[str, str]) -> float | None:
         limit = self._manifest.rate_limit
@@ -338,12 +347,10 @@ class Http:
 
     def _judge(self, answer: Answer, writing: bool, binary: bool, exchange: Exchange) -> None:
         """Raises what an answer means; returns when it is a success."""
-        refusal = self._refusal(answer) if self._refusal and answer.is_json and answer.body is not None else None
+        refusal = self._no(answer)
         if answer.status == 429:
-            _fail(
-                TransientError("too_many_calls", retry_after=self._retry_after(answer.headers), words=_words(refusal)),
-                exchange,
-            )
+            wait = self._retry_after(answer.headers, refusal)
+            _fail(TransientError("too_many_calls", retry_after=wait, words=_words(refusal)), exchange)
         if answer.status >= 500 or (answer.status == 408):
             kind = OutcomeUnknown if writing else TransientError
             _fail(kind("package_failed", words=_words(refusal), status=answer.status), exchange)
