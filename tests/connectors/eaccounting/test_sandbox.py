@@ -126,7 +126,9 @@ async def test_a_company_that_takes_no_invoices_is_said_so(
     assert caught.value.key == f"eaccounting.{key_of}"
 
 
-async def test_the_quota_without_a_header_pauses_for_the_seconds_that_its_sentence_names(connect: Connect, box: EaccountingSandbox) -> None:
+async def test_the_quota_without_a_header_pauses_as_long_as_its_sentence_says(
+    connect: Connect, box: EaccountingSandbox
+) -> None:
     box.switches["rate_per_minute"] = 1
     limiter = NoLimit()
     async with connect(limiter=limiter) as http:

@@ -15,7 +15,6 @@ from hub.sdk.errors import ConfigError, Malformed, TransientError
 from hub.sdk.http import Http
 from tests.connectors.support import FixedCredentials, connected
 
-
 INVOICES = CONNECTOR.sources["invoices"]
 
 
