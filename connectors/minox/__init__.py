@@ -16,6 +16,7 @@ CONNECTOR = Connector(
         "administrations": administration.administrations,
         "journals": administration.journals,
         "accounts": administration.accounts,
+        "cost_centres": administration.cost_centres,
     },
     master=administration.master,
     targets={

@@ -143,6 +143,14 @@ async def accounts(http: Http, chosen: Mapping[str, Any]) -> Sequence[Option]:
     return [Option(one.number, f"{one.number} · {one.name}") for _, one in ordered if not one.blocked]
 
 
+async def cost_centres(http: Http, chosen: Mapping[str, Any]) -> Sequence[Option]:
+    """The cost centres, by number."""
+    found: dict[str, Journal] = {}
+    for administration in _chosen(chosen):
+        found |= {one.id: one for one in await _cost_centres(http, place(administration)) or ()}
+    return [Option(one.id, f"{one.id} · {one.name}") for one in sorted(found.values(), key=lambda one: int(one.id))]
+
+
 async def master(http: Http, administration: str) -> Master:
     """The master data of one administration, in four lists. Raises ConfigError when it is not there."""
     home = place(administration)
