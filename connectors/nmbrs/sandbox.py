@@ -38,7 +38,8 @@ WORDS = {
 }  # fmt: skip
 TITLES = {
     "40033": "Parameter_Invalid", "40101": "Missing_Token", "40102": "Invalid_Token",
-    "40303": "Unauthorized_AccessData", "40304": "Invalid_Subscription", "40306": "Several_Debtors", "40401": "Not_Found", "42908": "Too_Many_Calls",
+    "40303": "Unauthorized_AccessData", "40304": "Invalid_Subscription", "40306": "Several_Debtors", "40401": "Not_Found",
+    "42908": "Too_Many_Calls",
     "42909": "Quota_Exceeded", "50001": "Internal_Error",
 }  # fmt: skip
 CREDIT = ("1700", "1720", "1830", "2100")
@@ -903,7 +904,8 @@ def seed(box: NmbrsSandbox) -> None:
         box.add_run(shop, 2026, month, 0, payroll(f"2026-{month:02}-{day}", gross, "010", "020"))
     correction = transaction(
         "2026-03-31", line("4000", "250.00", "debit", "Bruto lonen", "010"),
-        line("4010", "20.00", "debit", "Vakantiegeld"), line("4050", "46.25", "debit", "Premies WG"), line("1700", "92.50", "credit", "Loonheffing"),
+        line("4010", "20.00", "debit", "Vakantiegeld"), line("4050", "46.25", "debit", "Premies WG"),
+        line("1700", "92.50", "credit", "Loonheffing"),
         line("1700", "46.25", "credit", "Premies"), line("1830", "20.00", "credit", "Vakantiegeld"),
         line("2100", "157.50", "credit", "Nettoloon"),
     )  # fmt: skip
