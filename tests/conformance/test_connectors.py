@@ -1,6 +1,5 @@
 """What every connector keeps to, whatever its package: the structure of its folder and its behaviour under faults."""
 
-import json
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from hub.accounting.booking import Booking
 from hub.accounting.chart import Master
 from hub.engine import registry
 from hub.engine.settings import CombiSettings
+from hub.kit import json
 from hub.kit.json import dumps
 from hub.kit.log import redact_text, register_secret
 from hub.sdk import conformance
