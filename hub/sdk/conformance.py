@@ -62,7 +62,7 @@ QUALITY: Mapping[str, tuple[str, ...]] = {
 _ROW = re.compile(r"done|todo(: \S.*)?|exempt: \S.*")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _OURS = ("hub.sdk", "hub.accounting")
-_LIBRARIES = frozenset({"pydantic", "stdnum", "yaml"})
+_LIBRARIES = frozenset({"lxml", "pydantic", "stdnum", "yaml"})
 _SANDBOX_LIBRARIES = frozenset({"starlette", "jinja2"})
 _NETWORK = frozenset(
     {"ftplib", "http", "imaplib", "multiprocessing", "poplib", "smtplib", "socket", "ssl", "subprocess", "telnetlib"}
