@@ -267,7 +267,7 @@ class Engine:
         if not isinstance(extra, dict) or "choice" not in extra:
             raise KeyError(field)
         provider = str(extra["choice"])
-        chosen = ctx.settings.model_dump(mode="json")
+        chosen = {**ctx.settings.model_dump(mode="json"), "flows": ctx.flows()}
         for link in (ctx.target, ctx.source):
             if provider in link.connector.options:
                 options = await link.connector.options[provider](link.http, chosen)

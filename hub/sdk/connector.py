@@ -47,6 +47,8 @@ class Since:
     """The source's companies that have an administration; empty: the customer has not chosen yet, read all."""
     thorough: bool = False
     """A human asks: also look again at what the package shows no change of."""
+    today: Day | None = None
+    """The hub's day; None: the calendar's."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ class ConnectField(Facts):
     pattern: str
     """The whole value must match; this is also the wall against hostile hosts."""
     secret: bool = False
+    optional: bool = False
+    """May be left empty."""
     example: str = ""
     strip: tuple[str, ...] = ()
     """Prefixes and suffixes that people paste along (`https://`, `.simplicate.nl`): taken off before matching."""
@@ -72,6 +74,8 @@ class OAuth(Facts):
     works for as long as its access token lives."""
     default_lifetime_s: int | None = None
     """Used when the answer holds no `expires_in`; None: taken as never expiring until a 401 says so."""
+    operator: tuple[str, ...] = ()
+    """What the operator has to set besides our client's id and secret, and the headers name (`subscription_key`)."""
 
 
 class Session(Facts):
