@@ -50,6 +50,8 @@ def cleaned(auth: Auth, given: Mapping[str, str]) -> tuple[dict[str, str], dict[
     errors: list[FieldError] = []
     for field in auth.fields:
         value = clean(field, given.get(field.name, ""))
+        if not value and field.optional:
+            continue
         if not value:
             errors.append(FieldError(field=f"fields.{field.name}", code="missing", message="This field is needed."))
         elif not field.regex.fullmatch(value):
