@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from connectors.minox import batches
 from connectors.minox.administration import journal, memorial, memorial_likeness
-from connectors.minox.invoices import cut, entry_line
-from connectors.minox.reading import ident, messages, number, part, text, words
+from connectors.minox.invoices import DESCRIPTION, entry_line
+from connectors.minox.reading import cut, ident, messages, number, part, text, words
 from connectors.minox.settings import MinoxSettings
 from hub.accounting.booking import BookedEntryLine, Booking, EntryBooking
 from hub.accounting.chart import LedgerAccount, Master
@@ -94,7 +94,7 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
 def _encoded(
     line: BookedEntryLine, booking: EntryBooking, account: LedgerAccount | None, common: dict[str, Any]
 ) -> dict[str, Any]:
-    title = cut(f"{booking.entry.number} {line.description or booking.entry.description}")
+    title = cut(f"{booking.entry.number} {line.description or booking.entry.description}", DESCRIPTION)
     made = entry_line(line.account, "ledger_account", line.debit - line.credit, title, common, line.debit > 0)
     if line.cost_centre and (account is None or account.takes_cost_centre):
         made["cost_center"] = {"id": int(line.cost_centre)}

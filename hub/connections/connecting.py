@@ -13,6 +13,7 @@ from hub.connections.models import Connection, ConnectionStatus
 from hub.engine import registry
 from hub.kit.ids import new_id
 from hub.kit.problem import FieldError, Problem
+from hub.runs import sentences
 from hub.sdk.connector import Connector, Identity
 from hub.sdk.errors import TransientError, VendorError
 from hub.sdk.manifest import Auth, ConnectField
@@ -111,8 +112,11 @@ async def start(
     return connection
 
 
-async def tried(clients: ConnectionClients, asked: Wanted, key: str) -> Identity:
-    """Ask the package who these keys belong to. Raises Problem: 422 when it refuses them, 503 when it is away."""
+async def tried(clients: ConnectionClients, asked: Wanted, key: str, language: str = "nl") -> Identity:
+    """Ask the package who these keys belong to. Raises Problem: 422 when it refuses them, 503 when it is away.
+
+    What is wrong is said in a sentence per field: a wrong token is something else than a right that is missing.
+    """
     http = clients.trial(asked.connector, asked.auth, asked.secrets, asked.fields, key)
     try:
         return await asked.connector.identify(http)
@@ -120,9 +124,13 @@ async def tried(clients: ConnectionClients, asked: Wanted, key: str) -> Identity
         raise unreachable(asked.connector, error) from error
     except VendorError as error:
         names = [error.field] if error.field in {*asked.fields, *asked.secrets} else sorted(asked.secrets)
-        message = f"{asked.connector.manifest.title} does not accept this."
-        errors = [FieldError(field=f"fields.{name}", code="refused", message=message) for name in names]
-        raise Problem(422, "credentials_refused", message, error.words or None, errors=errors) from error
+        title = f"{asked.connector.manifest.title} does not accept this."
+        told = sentences.finding(error.finding(), language)
+        errors = [FieldError(field=f"fields.{name}", code="refused", message=told.sentence) for name in names]
+        findings = [told.model_dump()]
+        raise Problem(
+            422, "credentials_refused", title, error.words or None, errors=errors, findings=findings
+        ) from error
 
 
 async def keep_key(

@@ -54,7 +54,9 @@ async def create_connection(
     wanted = connecting.wanted(asked.connector, asked.auth, asked.fields)
     url = None
     if wanted.auth.typed:
-        identity = await connecting.tried(clients, wanted, f"{caller.organisation_id}/{asked.connector}")
+        identity = await connecting.tried(
+            clients, wanted, f"{caller.organisation_id}/{asked.connector}", caller.language
+        )
         async with clients.database.tenant(caller.organisation_id) as session:
             connection = await connecting.keep_key(session, clients, caller.organisation_id, wanted, identity)
             _note(session, clients, caller, "connection.created", connection)
@@ -157,7 +159,7 @@ async def reauthorize_connection(
     if way != "oauth" or way != found.auth:
         wanted = connecting.rewanted(found, way, asked.fields)
     if wanted is not None and wanted.auth.typed:
-        identity = await connecting.tried(clients, wanted, str(found.id))
+        identity = await connecting.tried(clients, wanted, str(found.id), caller.language)
     async with clients.database.tenant(caller.organisation_id) as session:
         connection = await repository.locked(session, found.id)
         if connection is None or connection.status == ConnectionStatus.revoked:

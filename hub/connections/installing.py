@@ -76,7 +76,7 @@ async def connect(hub: Hub, clients: ConnectionClients, installation: Installati
     organisation_id = installation.owner_organisation_id
     identity = None
     if asked.auth.typed:
-        identity = await connecting.tried(clients, asked, f"{organisation_id}/{side}")
+        identity = await connecting.tried(clients, asked, f"{organisation_id}/{side}", installation.language)
     url = ""
     async with hub.database.system() as session:
         if identity is not None:

@@ -186,7 +186,8 @@ async def _exchange(
     url = fill(endpoints_of(manifest, clients.config)["TOKEN"], fields)
     own = oauth_client_of(manifest, clients.config)
     fresh = await tokens.ask(clients.client, manifest, oauth, url, own, grant)
-    if oauth.refresh != "none" and "refresh_token" in oauth.secrets and not fresh.secrets.get("refresh_token"):
+    wanted = oauth.refresh != "none" and not oauth.refresh_optional and "refresh_token" in oauth.secrets
+    if wanted and not fresh.secrets.get("refresh_token"):
         raise RecordRejected("token_answer_broken", package=manifest.title, missing="refresh_token")
     return fresh
 
@@ -216,13 +217,22 @@ async def _keep(
         held, earlier = await merged(session, clients, connection, identity)
         names = {field.name for field in _way(connection).fields}
         held.fields = {name: value for name, value in connection.fields.items() if name in names}
-        service.activate(clients.keys, clients.clock, held, fresh.secrets, "oauth", identity, earlier)
+        kept = _kept(clients, held, fresh.secrets)
+        service.activate(clients.keys, clients.clock, held, kept, "oauth", identity, earlier)
         stamp(held, fresh.lifetime_s, clients.clock.now())
         held.return_url = connection.return_url
         await repository.follow(session, held)
         await service.on_consent(session, held, clients.clock)
         audit(session, clients.clock, held.organisation_id, "connection.consented", held.id, identity=identity.name)
     return held
+
+
+def _kept(clients: ConnectionClients, held: Connection, fresh: Mapping[str, str]) -> Mapping[str, str]:
+    """The fresh secrets, with the older refresh token where the package may leave it out and did."""
+    if not _facts(held).refresh_optional or fresh.get("refresh_token") or held.secrets is None:
+        return fresh
+    older = vault.opened(clients.keys, held).get("refresh_token")
+    return {**fresh, "refresh_token": older} if older else fresh
 
 
 async def merged(

@@ -18,6 +18,7 @@ from hub.accounting.chart import Master
 from hub.accounting.documents import Finding
 from hub.engine import mapping
 from hub.engine import preview as previews
+from hub.engine import recipe as recipes
 from hub.engine import run as runs
 from hub.engine.clients import Clients
 from hub.engine.context import Context, Lease
@@ -40,6 +41,8 @@ SWEEP = 500
 """How many due combis one sweep claims."""
 KEPT_MONTHS = 13
 """How long log lines are kept."""
+WARNINGS = frozenset({"own_link_unconfirmed"})
+"""Findings of `Engine.check` with which a combi works all the same."""
 RAW_DAYS = 180
 """How long the source's own words of a document at rest are kept; its booking stays."""
 
@@ -304,18 +307,30 @@ class Engine:
         return findings
 
     async def check(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
-        """Everything that would go wrong: the settings first, then what the documents at hand would run into."""
+        """Everything that would go wrong: the settings first, then what the documents at hand would run into, and the
+        questions on which only a warning hangs (`WARNINGS`)."""
         findings = await self.check_settings(organisation_id, combi_id)
         if findings:
             return findings
         try:
-            shown = await self.preview(organisation_id, combi_id, 100)
+            ctx = await self.context(organisation_id, combi_id)
+            shown = await previews.preview(ctx, 100)
         except VendorError as error:
             return [error.finding()]
         for document in shown.documents:
             if document.action == "attention":
                 findings.extend(one for one in document.findings if one not in findings)
-        return findings
+        return [*findings, *_open_questions(ctx)]
+
+
+def _open_questions(ctx: Context) -> list[Finding]:
+    """What the customer was asked and has not confirmed."""
+    link = recipes.own_link(ctx.recipe)
+    if link is None or ctx.settings.own_link_off:
+        return []
+    package, other = (one.manifest.title for one in link)
+    values = {"package": package, "other": other}
+    return [Finding(key="own_link_unconfirmed", values=values, field="own_link_off")]
 
 
 async def _companies(ctx: Context) -> Sequence[Option]:

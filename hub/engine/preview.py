@@ -14,6 +14,7 @@ from hub.engine.context import Context
 from hub.engine.models import DeliveryState, ItemStatus
 from hub.engine.read import companies_of, position
 from hub.engine.resolve import UNKNOWN_CUSTOMER, Work, document_of, needed_customers, resolve
+from hub.engine.rules import NO_ACCOUNT
 from hub.kit.ids import new_id
 from hub.sdk.connector import Raw, Since
 from hub.sdk.errors import Malformed
@@ -117,10 +118,9 @@ async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:
     if work.booking is not None:
         master = ctx.masters.get(work.administration)
         lines = posting(work.booking, master[0] if master else Master(administration=work.administration or "-"))
-        # A debtor that is still to be made has no number yet.
-        lines = tuple(
-            one.model_copy(update={"account": ""}) if one.account == UNKNOWN_CUSTOMER else one for one in lines
-        )
+        # A debtor that is still to be made has no number yet, and some packages choose the account themselves.
+        nameless = (UNKNOWN_CUSTOMER, NO_ACCOUNT)
+        lines = tuple(one.model_copy(update={"account": ""}) if one.account in nameless else one for one in lines)
     invoice = document if isinstance(document, SalesInvoice) else None
     ignored = (work.ignored.reason,) if work.ignored else ()
     return PreviewDocument(

@@ -36,6 +36,7 @@ ENGINE_SETTINGS = frozenset(
         "note_ignored",
         "note_success",
         "on_change",
+        "own_link_off",
         "revenue_account",
     }
 )

@@ -182,9 +182,11 @@ class Http:
         """
         return (await self._read("POST", path, (), json_body=body, as_client=as_client)).body
 
-    async def download(self, path: str) -> bytes:
-        """The bytes of a file. Raises RecordRejected when the package has none."""
-        return await self._with_retries(lambda: self._exchange("GET", path, (), None, None, binary=True))  # type: ignore[no-any-return]
+    async def download(self, path: str, *, accept: str = "application/json") -> bytes:
+        """The bytes of a file, asked for as `accept`. Raises RecordRejected when the package has none."""
+        return await self._with_retries(  # type: ignore[no-any-return]
+            lambda: self._exchange("GET", path, (), None, None, binary=True, accept=accept)
+        )
 
     async def collect(self, path: str) -> bytes | None:
         """The bytes of a file that the package makes in its own time; None while it answers 202."""
@@ -268,10 +270,11 @@ class Http:
         absent: Sequence[int] = (),
         endpoint: str = "API",
         as_client: bool = False,
+        accept: str = "application/json",
     ) -> Any:
         secrets = await self._credentials.current()
         for attempt in (1, 2):
-            headers = self._client_headers() if as_client else self._headers(secrets)
+            headers = {"Accept": accept, **(self._client_headers() if as_client else self._headers(secrets))}
             request = self._request(method, self.url(path, endpoint), query, body, files, headers)
             status, received, content = await self._send(request, writing, Exchange(method, path, None, body, None))
             if status == 401 and attempt == 1 and not as_client:
@@ -339,10 +342,9 @@ class Http:
     ) -> httpx.Request:
         pairs = query.items() if isinstance(query, Mapping) else query
         params = httpx.QueryParams([(name, str(value)) for name, value in pairs if value is not None])
-        headers = {"Accept": "application/json", **headers}
         content = None
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers = {**headers, "Content-Type": "application/json"}
             content = json.dumps(body).encode()
         return self._client.build_request(method, url, params=params, content=content, files=files, headers=headers)
 
@@ -373,22 +375,29 @@ class Http:
             kind = OutcomeUnknown if writing else TransientError
             _fail(kind("answer_lost", package=self._manifest.title, host=host), exchange, error)
         VENDOR_CALLS.labels(self._manifest.name, f"{response.status_code // 100}xx").inc()
-        await self._heed(response)
+        await self._heed(response, content)
         return response.status_code, response.headers, content
 
-    async def _heed(self, response: httpx.Response) -> None:
+    async def _heed(self, response: httpx.Response, content: bytes) -> None:
         limit = self._manifest.rate_limit
         remaining = response.headers.get(limit.remaining_header) if limit.remaining_header else None
         if response.status_code == 429:
-            await self._limiter.pause(self._connection, self._retry_after(response.headers))
+            answer = _answer(response.status_code, content, response.headers)
+            await self._limiter.pause(self._connection, self._retry_after(response.headers, self._no(answer)))
         elif remaining is not None and remaining.strip() == "0":
             await self._limiter.pause(self._connection, self._until_reset(response.headers) or 1)
 
-    def _retry_after(self, headers: Mapping[str, str]) -> float:
+    def _retry_after(self, headers: Mapping[str, str], refusal: Refusal | None) -> float:
+        """What the header says, else the package's own words, else the headers of its quota, else the manifest."""
         stated = headers.get("retry-after", "")
-        if stated.isdecimal():
-            return min(float(stated), 24 * 3600)
+        said = float(stated) if stated.isdecimal() else refusal.retry_after if refusal else None
+        if said is not None:
+            return min(said, 24 * 3600)
         return self._until_reset(headers) or self._manifest.rate_limit.default_pause_s
+
+    def _no(self, answer: Answer) -> Refusal | None:
+        """The package's own "no" in an answer."""
+        return self._refusal(answer) if self._refusal and answer.is_json and answer.body is not None else None
 
     def _until_reset(self, headers: Mapping[str, str]) -> float | None:
         limit = self._manifest.rate_limit
@@ -403,7 +412,7 @@ class Http:
 
     def _judge(self, answer: Answer, writing: bool, binary: bool, exchange: Exchange) -> None:
         """Raises what an answer means; returns when it is a success."""
-        refusal = self._refusal(answer) if self._refusal and answer.is_json and answer.body is not None else None
+        refusal = self._no(answer)
         if answer.status == 429:
             _fail(self._busy(answer, refusal), exchange)
         if answer.status >= 500 or (answer.status == 408):
@@ -420,11 +429,9 @@ class Http:
 
     def _busy(self, answer: Answer, refusal: Refusal | None) -> TransientError:
         """What a 429 means: the package's own words for it may name another cause, and a longer rest."""
-        rest = self._retry_after(answer.headers)
+        rest = self._retry_after(answer.headers, refusal)
         if refusal is None or refusal.kind != "transient":
             return TransientError("too_many_calls", retry_after=rest, words=_words(refusal))
-        if "retry-after" not in answer.headers and refusal.retry_after is not None:
-            rest = refusal.retry_after
         values = {"package": self._manifest.title, **dict(refusal.values)}
         return TransientError(refusal.key, retry_after=rest, words=refusal.words, **values)
 

@@ -281,7 +281,7 @@ async def _retyped(
     given = {name.removeprefix("fields."): value for name, value in form.items() if name.startswith("fields.")}
     try:
         asked = connecting.rewanted(connection, connection.auth, given)
-        identity = await connecting.tried(clients, asked, str(connection.id))
+        identity = await connecting.tried(clients, asked, str(connection.id), language_of(request))
         async with clients.database.tenant(visitor.organisation_id) as session:
             locked = await repository.locked(session, connection.id)
             if locked is None:

@@ -303,7 +303,7 @@ async def test_long_words_are_cut_and_told(box: EboekhoudenSandbox, http: Http, 
     words = "Loonjournaal van alle vestigingen samen, met een lange naam"
     payload = encoded(payroll(description=words), master)
     receipt = await journals.write(http, payload, KEY)
-    assert box.mutations()[0]["description"] == "2026-03 run 481516 Loonjournaal van alle vestiging"
+    assert box.mutations()[0]["description"] == "2026-03 run 481516 Loonjournaal van alle"
     assert receipt.warnings == (f"2026-03 run 481516 {words} -> {box.mutations()[0]['description']}",)
 
 
