@@ -127,10 +127,8 @@ async def tried(clients: ConnectionClients, asked: Wanted, key: str, language: s
         title = f"{asked.connector.manifest.title} does not accept this."
         told = sentences.finding(error.finding(), language)
         errors = [FieldError(field=f"fields.{name}", code="refused", message=told.sentence) for name in names]
-        findings = [told.model_dump()]
-        raise Problem(
-            422, "credentials_refused", title, error.words or None, errors=errors, findings=findings
-        ) from error
+        said = error.words or None
+        raise Problem(422, "credentials_refused", title, said, errors=errors, findings=[told.model_dump()]) from error
 
 
 async def keep_key(

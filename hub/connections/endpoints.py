@@ -54,9 +54,8 @@ async def create_connection(
     wanted = connecting.wanted(asked.connector, asked.auth, asked.fields)
     url = None
     if wanted.auth.typed:
-        identity = await connecting.tried(
-            clients, wanted, f"{caller.organisation_id}/{asked.connector}", caller.language
-        )
+        key = f"{caller.organisation_id}/{asked.connector}"
+        identity = await connecting.tried(clients, wanted, key, caller.language)
         async with clients.database.tenant(caller.organisation_id) as session:
             connection = await connecting.keep_key(session, clients, caller.organisation_id, wanted, identity)
             _note(session, clients, caller, "connection.created", connection)
