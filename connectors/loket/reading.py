@@ -1,4 +1,4 @@
-"""Loket.nl's spellings read as values: any case of names and ids, numbers as text, `{key, value}` objects (dossier 2.4)."""
+"""Loket.nl's spellings read as values: any case of names and ids, numbers as text (dossier 2.4)."""
 
 import re
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ def whole(found: object) -> int | None:
 
 def number(found: object) -> Decimal:
     """An exact amount, 0 for nothing; a text may have a decimal comma. Raises ValueError for anything else."""
-    if found is None or text(found) == "" and isinstance(found, str):
+    if found is None or (isinstance(found, str) and not text(found)):
         return Decimal(0)
     if isinstance(found, str) and _COMMA.fullmatch(found.strip()):
         found = found.replace(".", "").replace(",", ".")
