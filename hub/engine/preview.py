@@ -12,7 +12,7 @@ from hub.accounting.posting import PostingLine, posting
 from hub.engine import parties, store
 from hub.engine.context import Context
 from hub.engine.models import DeliveryState, ItemStatus
-from hub.engine.read import position
+from hub.engine.read import companies_of, position
 from hub.engine.resolve import UNKNOWN_CUSTOMER, Work, document_of, needed_customers, resolve
 from hub.kit.ids import new_id
 from hub.sdk.connector import Raw, Since
@@ -62,7 +62,7 @@ async def _first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
     """Raw records: first those that wait or are parked here, then what the source has that we have not read yet."""
     stream = ctx.stream(flow)
     raws = await _parked(ctx, flow, limit)
-    since = Since(position(ctx, flow), ctx.combi.start_date)
+    since = Since(position(ctx, flow), ctx.combi.start_date, companies_of(ctx))
     async for page in stream.read(ctx.origin(flow).http, since, ctx.settings):
         raws.extend(page.records)
         if len(raws) >= limit:

@@ -20,7 +20,7 @@ async def read(ctx: Context, flow: str) -> bool:
     """Reads a flow's stream to its end. False when the slice ended first; the cursor knows where to go on."""
     stream = ctx.stream(flow)
     cursor = None if _afresh(ctx, flow) else position(ctx, flow)
-    since = Since(cursor, ctx.combi.start_date)
+    since = Since(cursor, ctx.combi.start_date, companies_of(ctx), thorough(ctx))
     pages = stream.read(ctx.origin(flow).http, since, ctx.settings)
     over = False
     async for page in pages:
@@ -35,6 +35,16 @@ async def read(ctx: Context, flow: str) -> bool:
         # otherwise never learn that it is done.
         over = page.cursor is not None and ctx.out_of_time
     return True
+
+
+def companies_of(ctx: Context) -> tuple[str, ...]:
+    """The source's companies that are booked somewhere; empty when the customer has not chosen yet."""
+    return tuple(one for one in ctx.settings.administrations if one not in ctx.settings.ignored_companies)
+
+
+def thorough(ctx: Context) -> bool:
+    """True when a human asks for this run."""
+    return ctx.run.trigger == "manual" or ctx.run.scope == "everything"
 
 
 def _afresh(ctx: Context, flow: str) -> bool:
