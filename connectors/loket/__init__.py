@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from connectors.loket import account, journals
+from connectors.loket import account, journals, marking, runs
 from connectors.loket.settings import LoketSettings
-from hub.sdk.connector import Connector
+from hub.accounting.documents import JournalEntry
+from hub.sdk.connector import Connector, SourceStream
 from hub.sdk.manifest import load
 
 CONNECTOR = Connector(
@@ -12,6 +13,14 @@ CONNECTOR = Connector(
     settings=LoketSettings,
     identify=account.identify,
     options=account.OPTIONS,
-    sources={"journals": journals.STREAM},
+    sources={
+        "journals": SourceStream(
+            document=JournalEntry,
+            read=runs.read,
+            key=runs.key,
+            map=journals.map_run,
+            acknowledge=marking.acknowledge,
+        )
+    },
     refusal=account.refusal,
 )

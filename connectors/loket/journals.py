@@ -9,7 +9,7 @@ from connectors.loket.reading import flag, number, part, said, text, value, whol
 from connectors.loket.runs import EXPORT_FAILED, EXPORTED, EXPORTING, FAILED, NOTHING, QUEUED, READY, REMOVED
 from connectors.loket.settings import LoketSettings, own
 from hub.accounting.documents import Document, EntryLine, Finding, Ignored, JournalEntry, Label
-from hub.sdk.connector import Raw, SourceStream
+from hub.sdk.connector import Raw
 from hub.sdk.errors import Malformed
 from hub.sdk.settings import Settings
 
@@ -51,7 +51,7 @@ def map_run(raw: Raw, settings: Settings) -> Document | Ignored:
     chosen, run = own(settings), part(raw, "run")
     called, source_id = shown(run), runs.key(raw)
     if (reason := _why_not(raw, run, called, chosen)) is not None:
-        return Ignored(source_id=source_id, reason=reason, number=called)
+        return _ignored(raw, run, called, reason, chosen)
     problems = _Problems(called)
     if len(value(raw, "live") or ()) > 1:
         problems.add("two_live_runs", runs=len(raw["live"]))
@@ -78,6 +78,20 @@ def map_run(raw: Raw, settings: Settings) -> Document | Ignored:
         description=f"Loonjournaal {called}{' correctie' if flag(raw.get('correction')) else ''}",
         currency="EUR",  # No field anywhere in the API (dossier 4.1).
         lines=tuple(lines),
+    )
+
+
+def _ignored(raw: Raw, run: Raw, called: str, reason: Finding, settings: LoketSettings) -> Ignored:
+    """A run that is listed and not booked, with what it shows of itself."""
+    period = runs.period_of(run)
+    year, at = whole(value(period, "year")), whole(value(period, "periodNumber"))
+    return Ignored(
+        source_id=runs.key(raw),
+        reason=reason,
+        number=called,
+        date=runs.entry_day(run, settings),
+        period=f"{year}-{at:02d}" if year is not None and at is not None else "",
+        currency="EUR",
     )
 
 
@@ -127,6 +141,3 @@ def _line(line: Raw, at: int, settings: LoketSettings, problems: _Problems) -> E
         description=words,
         cost_centre=Label(id=code, label=said(centre, "description")) if code else None,
     )
-
-
-STREAM = SourceStream(document=JournalEntry, read=runs.read, key=runs.key, map=map_run)

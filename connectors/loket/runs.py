@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +21,8 @@ QUEUED, NOTHING, FAILED, REMOVED, READY, EXPORTING, EXPORT_FAILED, EXPORTED = ra
 PAGE = 20
 AGAIN_AFTER_S = 900
 """How long after a run is missed its administration is asked once more, before anything is concluded."""
+_ROUND, _AFTERWARDS = timedelta(hours=1), timedelta(minutes=1)
+"""How long the next slice of a round may be away, and a round's end is remembered."""
 _NEW_YEAR = timedelta(days=7)
 """A payroll year's last week may end in the next calendar year (3.2)."""
 _CONSOLIDATE = {"always": "Always", "never": "Never"}
@@ -49,19 +51,23 @@ class Group:
 async def read(http: Http, since: Since, settings: Settings) -> AsyncIterator[Page]:
     """The runs that are new or different, with their lines; per administration one listing and one call per new run.
 
-    A run's results never change under its own id: what was read is only asked again when a human wants it.
+    A run's results never change under its own id: what was read is only asked again when a human wants it. Such a
+    round may take several slices: the cursor remembers in `looked` what was seen in it.
     """
-    chosen = own(settings)
-    places: dict[str, Any] = dict((since.cursor or {}).get("administrations", {}))
+    chosen, cursor = own(settings), since.cursor or {}
+    places: dict[str, Any] = dict(cursor.get("administrations", {}))
     wanted = since.companies or [one.value for one in await companies(http, {"loket_employer": chosen.loket_employer})]
+    looked = _Looked(since.thorough, cursor.get("looked", {}))
     gone: list[str] = []
-    for administration in dict.fromkeys(ident(one) for one in wanted):
+    asked = list(dict.fromkeys(ident(one) for one in wanted))
+    for administration in asked:
+        reader = _Reader(http, administration, since, chosen, looked)
         try:
-            async for page, place in _administration(
-                http, administration, places.get(administration, {}), since, chosen
-            ):
+            async for page, place in reader.pages(places.get(administration, {})):
                 places[administration] = place
-                yield Page(page.records, {"administrations": dict(places)}, page.wholes)
+                ended = administration == asked[-1] and bool(page.wholes)
+                state = {"administrations": dict(places), "looked": looked.state(ended=ended)}
+                yield Page(page.records, state, page.wholes)
         except RecordRejected as refused:
             if refused.exchange is None or refused.exchange.status not in (403, 404, 410):
                 raise
@@ -70,33 +76,70 @@ async def read(http: Http, since: Since, settings: Settings) -> AsyncIterator[Pa
         raise ConfigError("loket.administration_gone", field="administrations", administrations=", ".join(gone))
 
 
-async def _administration(
-    http: Http, administration: str, place: Place, since: Since, settings: LoketSettings
-) -> AsyncIterator[tuple[Page, Place]]:
-    first = _first_year(since.start, place)
-    known: dict[str, list[str]] = dict(place.get("known", {}))
-    groups, filtering = await _listed(http, administration, first, known, place.get("filter", True))
-    known = {one.source_id: known[one.source_id] for one in groups if one.source_id in known}
-    reached = {"first": first, "filter": filtering}
-    waiting: list[Raw] = []
-    for group in groups:
-        early = _is_early(group.run, since.start, settings)
-        before, now = known.get(group.source_id), [ident(value(group.run, "id")), _sum(group, early)]
-        if (before == now and not since.thorough) or (early and before and not before[1].startswith("-")):
-            continue
-        raw = await _record(http, administration, group, early, settings)
-        if group.source_id and "refused" not in raw and raw.get("lines") != []:
-            known[group.source_id] = now
-        waiting.append(raw)
-        if len(waiting) >= PAGE:
-            yield Page(waiting), {**reached, "known": dict(known)}
-            waiting = []
-    there = frozenset(one.source_id for one in groups if one.stands and one.source_id)
-    yield Page(waiting, None, (Whole(f"{administration}/", there, AGAIN_AFTER_S),)), {**reached, "known": known}
+class _Looked:
+    """What was looked at again in the round that a human asked for.
+
+    A round of several slices is remembered for a while after its end: its last slice may not know that it was the last.
+    """
+
+    def __init__(self, wanted: bool, before: Mapping[str, Any]) -> None:
+        self.wanted = wanted
+        until = before.get("until", "")
+        fresh = bool(until) and datetime.now(UTC) < datetime.fromisoformat(until)
+        self.ids: set[str] = set(before.get("ids", ())) if wanted and fresh else set()
+        self.resumed = bool(self.ids)
+
+    def again(self, source_id: str) -> bool:
+        """True when this one is still to be looked at."""
+        return self.wanted and source_id not in self.ids
+
+    def state(self, *, ended: bool) -> dict[str, Any]:
+        """For the cursor; empty when nothing needs to be remembered."""
+        if not self.wanted or (ended and not self.resumed):
+            return {}
+        until = datetime.now(UTC) + (_AFTERWARDS if ended else _ROUND)
+        return {"until": until.isoformat(), "ids": sorted(self.ids)}
+
+
+@dataclass
+class _Reader:
+    """One payroll administration."""
+
+    http: Http
+    administration: str
+    since: Since
+    settings: LoketSettings
+    looked: _Looked
+
+    async def pages(self, place: Place) -> AsyncIterator[tuple[Page, Place]]:
+        """What is new or different, and how far that brings us."""
+        first = _first_year(self.since.start, place)
+        known: dict[str, list[str]] = dict(place.get("known", {}))
+        groups, filtering = await _listed(self.http, self.administration, first, known, place.get("filter", True))
+        known = {one.source_id: known[one.source_id] for one in groups if one.source_id in known}
+        reached = {"first": first, "filter": filtering}
+        waiting: list[Raw] = []
+        for group in groups:
+            early = _is_early(group.run, self.since.start, self.settings)
+            before, now = known.get(group.source_id), [ident(value(group.run, "id")), _sum(group, early)]
+            was_later = early and before is not None and not before[1].startswith("-")
+            if was_later or (before == now and not self.looked.again(group.source_id)):
+                continue
+            raw = await _record(self.http, self.administration, group, early, self.settings)
+            waiting.append(raw)
+            self.looked.ids.add(group.source_id)
+            if group.source_id and "refused" not in raw and raw.get("lines") != []:
+                known[group.source_id] = now
+            if len(waiting) >= PAGE:
+                yield Page(waiting), {**reached, "known": dict(known)}
+                waiting = []
+        there = frozenset(one.source_id for one in groups if one.stands and one.source_id)
+        whole_list = Whole(f"{self.administration}/", there, AGAIN_AFTER_S)
+        yield Page(waiting, None, (whole_list,)), {**reached, "known": known}
 
 
 def _first_year(start: date | None, place: Place) -> int | None:
-    """The first payroll year that is read, None for all; it never moves forward, or booked runs would seem to vanish."""
+    """The first payroll year that is read, None for all; it never moves on, or booked runs would seem to vanish."""
     first = (start - _NEW_YEAR).year if start else None
     if "first" not in place or first is None:
         return first
@@ -128,7 +171,7 @@ async def _listed(
 
 
 async def _runs(http: Http, path: str, query: Query) -> list[Raw]:
-    """A listing in the order in which runs are made, so that a new one moves no page; in any order where that is refused."""
+    """A listing in the order in which runs are made, so that a new one moves no page; in any, where that is refused."""
     try:
         return await everything(http, path, query)
     except RecordRejected as refused:
@@ -199,8 +242,6 @@ def entry_day(run: Raw, settings: LoketSettings) -> date | None:
     ends = day(value(period_of(run), "periodEndDate", "endDate"))
     if settings.loket_date == "request_date":
         return day(value(run, "requestTime")) or ends
-    if settings.loket_date == "month_end" and ends is not None:
-        return (ends.replace(day=1) + timedelta(days=32)).replace(day=1) - timedelta(days=1)
     return ends
 
 

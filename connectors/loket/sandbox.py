@@ -321,13 +321,8 @@ class LoketSandbox(Sandbox):
             case 429:
                 return self.busy_answer(1)
             case status:
-                broken = {
-                    "code": 412,
-                    "id": None,
-                    "type": "BrokenBusinessRule",
-                    "description": str(no),
-                    "properties": [],
-                }
+                broken: Record = {"code": 412, "id": None, "type": "BrokenBusinessRule", "description": str(no)}
+                broken["properties"] = []
                 return json_response({"version": _VERSION, "messages": [broken], "_embedded": []}, status)
 
     def _user(self, request: Request) -> str:
@@ -590,7 +585,7 @@ def _condition(words: str) -> Callable[[Record], bool]:
         kept: Mapping[str, bool] = {"eq": mine == theirs, "ne": mine != theirs, "lk": str(theirs) in str(mine)}
         if operator in kept:
             return kept[operator]
-        return {"gt": mine > theirs, "ge": mine >= theirs, "lt": mine < theirs, "le": mine <= theirs}[operator]
+        return bool({"gt": mine > theirs, "ge": mine >= theirs, "lt": mine < theirs, "le": mine <= theirs}[operator])
 
     return check
 

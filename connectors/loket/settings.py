@@ -14,7 +14,7 @@ class LoketSettings(Settings):
     """The employer whose payroll administrations are read; empty: all that the user can see, normally one."""
     loket_runs: Literal["ready", "failed_too", "exported_too"] = "ready"
     """Which runs are booked: those that stand ready, those whose export failed too, those that were exported too."""
-    loket_date: Literal["period_end", "month_end", "request_date"] = "period_end"
+    loket_date: Literal["period_end", "request_date"] = "period_end"
     """The date of an entry; Loket.nl itself gives none."""
     loket_consolidate: Literal["as_set_up", "always", "never"] = "as_set_up"
     """Whether lines of one ledger account are added up by Loket.nl: as the account is set up there, or otherwise."""

@@ -545,9 +545,16 @@ def _record(ctx: Context, job: Job, receipt: Receipt, verdicts: Verdicts, *, fin
             "target_label": receipt.label,
             "number": work.number,
             "note": "note.booked" if invoice and first and ctx.settings.note_success else None,
-            "attach": True if invoice and first and ctx.settings.attach_document else None,
+            "attach": True if _has_sequel(ctx, work.flow, first=first) else None,
         }
     )
+
+
+def _has_sequel(ctx: Context, flow: str, *, first: bool) -> bool:
+    """Whether something is left to do once it is booked: a printed form to hang on it, or the source to be told."""
+    if flow == "invoices":
+        return first and ctx.settings.attach_document
+    return flow == "journals" and ctx.stream(flow).acknowledge is not None
 
 
 def total_differs(expected: Decimal, actual: Decimal, label: str) -> Finding:

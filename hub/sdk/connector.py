@@ -90,6 +90,11 @@ class SourceStream:
     """One record by its source id; None when the package has none such."""
     attachment: Callable[[Http, str], Awaitable["File | None"]] | None = None
     """The printed document that belongs to a source id; None when there is none (yet)."""
+    acknowledge: Callable[[Http, Raw, str, Settings], Awaitable[None]] | None = None
+    """Tells the package that this record stands in the books, under the given label, where the settings want that.
+
+    Called after the booking was recorded and, until it returns or is refused, again: what was told already is left.
+    """
 
 
 @dataclass(frozen=True)
