@@ -67,7 +67,7 @@ def test_a_test_year_is_never_booked(spelt: Any) -> None:
     record = raw()
     record["run"]["payrollRun"]["payrollPeriod"]["testYear"] = spelt
     for runs in ("ready", "failed_too", "exported_too"):
-        found = STREAM.map(record, LoketSettings(loket_runs=runs))  # type: ignore[arg-type]
+        found = STREAM.map(record, LoketSettings(loket_runs=runs))
         assert isinstance(found, Ignored)
         assert found.reason.key == "loket.test_year"
 
@@ -86,7 +86,7 @@ def test_what_stands_ready_is_booked_and_the_rest_only_by_choice(status: int, bo
     record["run"]["journalRunStatus"] = {"key": status, "value": ""}
     found = {
         runs: STREAM.map(record, LoketSettings(loket_runs=runs)) for runs in ("ready", "failed_too", "exported_too")
-    }  # type: ignore[arg-type]
+    }
     assert {runs for runs, one in found.items() if isinstance(one, JournalEntry)} == booked_with
 
 
