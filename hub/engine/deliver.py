@@ -690,4 +690,5 @@ def _receipt_row(receipt: Receipt, work: Work) -> dict[str, Any]:
         "existed": receipt.existed,
         "warnings": list(receipt.warnings),
         "fingerprint": receipt.fingerprint,
+        "filed": receipt.filed,
     }
