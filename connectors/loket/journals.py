@@ -6,7 +6,7 @@ from decimal import Decimal
 from connectors.loket import runs
 from connectors.loket.account import status
 from connectors.loket.reading import flag, number, part, said, text, value, whole
-from connectors.loket.runs import EXPORT_FAILED, EXPORTED, EXPORTING, FAILED, NOTHING, QUEUED, READY, REMOVED
+from connectors.loket.runs import EXPORT_FAILED, EXPORTED, EXPORTING, FAILED, QUEUED, READY
 from connectors.loket.settings import LoketSettings, own
 from hub.accounting.documents import Document, EntryLine, Finding, Ignored, JournalEntry, Label
 from hub.sdk.connector import Raw
@@ -15,9 +15,7 @@ from hub.sdk.settings import Settings
 
 _NOT_READY = {
     QUEUED: "loket.run_queued",
-    NOTHING: "loket.run_without_results",
     FAILED: "loket.run_failed",
-    REMOVED: "loket.run_removed",
     EXPORTING: "loket.run_exporting",
     EXPORT_FAILED: "loket.run_export_failed",
     EXPORTED: "loket.run_exported",
@@ -106,7 +104,7 @@ def _why_not(raw: Raw, run: Raw, called: str, settings: LoketSettings) -> Findin
     if now is None or now in _ALSO.get(settings.loket_runs, (READY,)):
         return None
     field = "loket_runs" if now in (EXPORT_FAILED, EXPORTED) else None
-    return Finding(key=_NOT_READY[now], values=values, field=field)
+    return Finding(key=_NOT_READY.get(now, "loket.run_failed"), values=values, field=field)
 
 
 def shown(run: Raw) -> str:

@@ -118,8 +118,10 @@ class _Reader:
         groups, filtering = await _listed(self.http, self.administration, first, known, place.get("filter", True))
         known = {one.source_id: known[one.source_id] for one in groups if one.source_id in known}
         reached = {"first": first, "filter": filtering}
+        taken_back = [one.source_id for one in groups if one.source_id in known and not one.stands]
+        known = {own_id: seen for own_id, seen in known.items() if own_id not in taken_back}
         waiting: list[Raw] = []
-        for group in groups:
+        for group in (one for one in groups if one.stands):
             early = _is_early(group.run, self.since.start, self.settings)
             before, now = known.get(group.source_id), [ident(value(group.run, "id")), _sum(group, early)]
             was_later = early and before is not None and not before[1].startswith("-")
@@ -134,8 +136,9 @@ class _Reader:
                 yield Page(waiting), {**reached, "known": dict(known)}
                 waiting = []
         there = frozenset(one.source_id for one in groups if one.stands and one.source_id)
-        whole_list = Whole(f"{self.administration}/", there, AGAIN_AFTER_S)
-        yield Page(waiting, None, (whole_list,)), {**reached, "known": known}
+        wholes = [Whole(f"{self.administration}/", there, AGAIN_AFTER_S)]
+        wholes += [Whole(one, frozenset()) for one in taken_back]  # Loket.nl itself says so: nothing to wait for.
+        yield Page(waiting, None, tuple(wholes)), {**reached, "known": known}
 
 
 def _first_year(start: date | None, place: Place) -> int | None:

@@ -211,8 +211,9 @@ class Engine:
         mode: str = "write",
         scope: str = "missing_or_failed",
         period: dict[str, Any] | None = None,
+        documents: Sequence[str] | None = None,
     ) -> Run:
-        """A run beside the schedule, at once. Raises AlreadyRunning."""
+        """A run beside the schedule, at once; `documents`: of these source ids alone. Raises AlreadyRunning."""
         run = Run(
             id=new_id(self.clock),
             organisation_id=combi.organisation_id,
@@ -221,6 +222,7 @@ class Engine:
             mode=mode,
             scope=scope,
             period=period,
+            documents=list(documents) if documents is not None else None,
             settings=combi.settings,
             settings_version=combi.settings_version,
             created_at=self.clock.now(),

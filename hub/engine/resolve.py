@@ -52,6 +52,11 @@ class Work:
     attempts: int = 0
     forced: bool = False
     number: str = ""
+    delivery_id: UUID | None = None
+    """Its booking, once it has one."""
+    chosen: bool = False
+    vanished: bool = False
+    """The source no longer has it."""
     document: Document | None = None
     key: Key | None = None
     booking: Booking | None = None
@@ -75,6 +80,11 @@ class Work:
         return getattr(self.document, "name", "") or self.number or self.source_id
 
     @property
+    def route(self) -> str:
+        """Where a document that is booked once goes, as an item stores it."""
+        return self.key.target if self.key and isinstance(self.document, BOOKED_ONCE) else ""
+
+    @property
     def sure_key(self) -> Key:
         """The key of a work that was resolved."""
         assert self.key is not None  # noqa: S101 - resolve sets it before anything asks
@@ -93,6 +103,9 @@ def work_of(row: RowMapping) -> Work:
         attempts=row["attempts"],
         forced=row["forced"],
         number=row["number"],
+        delivery_id=row["delivery_id"],
+        chosen=row["chosen"],
+        vanished=row["vanished_at"] is not None,
     )
 
 

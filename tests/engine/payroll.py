@@ -14,7 +14,7 @@ from hub.accounting.documents import Document, EntryLine, Ignored, JournalEntry,
 from hub.assembly import hub as assembled
 from hub.config import Config
 from hub.engine import registry
-from hub.engine.models import Combi, CombiStatus, ItemStatus, Mapping
+from hub.engine.models import Combi, CombiStatus, ItemStatus, Mapping, Run
 from hub.engine.schedule import Schedule, next_slot
 from hub.kit.clock import FakeClock
 from hub.kit.embedded import Services
@@ -310,6 +310,14 @@ class Payroll(World):
     async def statuses(self) -> dict[str, ItemStatus]:
         """Number -> status of every journal entry."""
         return {one.number: one.status for one in await self.items("journals")}
+
+    async def slice_of(self, combi: UUID) -> Any:
+        """One slice of a manual run, and the run as it stands then."""
+        async with self.hub.database.tenant(self.organisation) as session:
+            run = await self.engine.start_run(session, await session.get_one(Combi, combi))
+        await self.slice()
+        async with self.hub.database.tenant(self.organisation) as session:
+            return await session.get_one(Run, run.id)
 
     async def only(self) -> Any:
         """The one item there is."""
