@@ -1,0 +1,14 @@
+"""The pages for browsers: one module per topic."""
+
+from pathlib import Path
+
+from fastapi import APIRouter
+
+from hub.kit.text import register
+from hub.web.pages import assets, combis, install, login, reauthorize
+
+register(Path(__file__).parents[1] / "strings")
+
+router = APIRouter(include_in_schema=False)
+for topic in (assets, combis, login, install, reauthorize):
+    router.include_router(topic.router)
