@@ -207,7 +207,10 @@ TenantSession = Annotated[HubSession, Depends(tenant_session, scope="function")]
 
 
 def language_of(request: Request) -> str:
-    """The language of `Accept-Language` that we speak and that is liked best; Dutch when none is."""
+    """What the user who is logged in chose, else the language of `Accept-Language` that is liked best, else Dutch."""
+    visitor: browser.LoggedIn | None = getattr(request.state, "visitor", None)
+    if visitor is not None and visitor.language in LANGUAGES:
+        return visitor.language
     best, liking = LANGUAGES[0], 0.0
     for part in request.headers.get("accept-language", "").split(",")[:20]:
         name, _, quality = part.strip().partition(";")

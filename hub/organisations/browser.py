@@ -27,6 +27,8 @@ class LoggedIn:
     role: Role
     csrf: str
     email: str
+    language: str = ""
+    """What the user chose; empty: what the browser asks for."""
 
 
 def hashed(secret: str) -> str:
@@ -53,7 +55,14 @@ def anonymous_csrf(secret: str) -> str:
 
 
 async def logged_in(hub: Hub, request: Request) -> LoggedIn | None:
-    """The session of this browser; None when it has none that is valid."""
+    """The session of this browser; None when it has none that is valid. Asked once per request."""
+    if not hasattr(request.state, "visitor"):
+        request.state.visitor = await _session(hub, request)
+    found: LoggedIn | None = request.state.visitor
+    return found
+
+
+async def _session(hub: Hub, request: Request) -> LoggedIn | None:
     value = request.cookies.get(_name(hub, "hub_session"), "")
     if len(value) != 43 or not value.isascii():
         return None
@@ -62,7 +71,13 @@ async def logged_in(hub: Hub, request: Request) -> LoggedIn | None:
     if row is None:
         return None
     return LoggedIn(
-        row["id"], row["user_id"], row["current_organisation_id"], Role(row["role"]), row["csrf"], row["email"]
+        row["id"],
+        row["user_id"],
+        row["current_organisation_id"],
+        Role(row["role"]),
+        row["csrf"],
+        row["email"],
+        row["language"],
     )
 
 
