@@ -176,8 +176,8 @@ CAUSES = (
 )  # fmt: skip
 """Values of a finding that say why, and not which document: documents that share them share the remedy."""
 _CAUSED = """
-  SELECT i.id, i.combi_id, i.flow, i.number, i.party, i.source_id, i.date, i.amount, i.currency, i.status, i.target_label,
-    i.target_ref, f.one AS finding, coalesce(f.one->>'key', '') AS key, coalesce(f.one->>'field', '') AS field,
+  SELECT i.id, i.combi_id, i.flow, i.status, coalesce(nullif(i.number, ''), nullif(i.party, ''), i.source_id) AS name,
+    f.one AS finding, coalesce(f.one->>'key', '') AS key, coalesce(f.one->>'field', '') AS field,
     coalesce((SELECT jsonb_object_agg(v.key, v.value) FROM jsonb_each(f.one->'values') v
       WHERE v.key = ANY(cast(:causes AS text[]))), '{}') AS causes
   FROM (SELECT i.* FROM item i JOIN combi c ON c.id = i.combi_id AND c.deleted_at IS NULL
@@ -195,8 +195,7 @@ async def causes(session: HubSession, combi_id: UUID | None) -> Sequence[RowMapp
         text(
             f"""SELECT combi_id, flow, status, key, field, causes, count(DISTINCT id) AS documents,
               (array_agg(finding ORDER BY id DESC))[1] AS finding,
-              (array_agg(jsonb_build_object('id', id, 'name', coalesce(nullif(number, ''), nullif(party, ''), source_id))
-                ORDER BY id DESC))[1:6] AS examples
+              (array_agg(jsonb_build_object('id', id, 'name', name) ORDER BY id DESC))[1:6] AS examples
             FROM ({_CAUSED}) AS caused GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY documents DESC, key LIMIT 200"""
         ),
         {"causes": list(CAUSES), "wanting": list(WANTING), "combi": combi_id, "scan": SCAN},
