@@ -95,6 +95,8 @@ def _environment() -> jinja2.Environment:
         "short": _spoken(_short),
         "month": _spoken(text.month),
         "lasted": _spoken(text.lasted),
+        "percentage": _spoken(text.percentage),
+        "clock": text.clock,
         "relative": _relative,
         "said": _said,
         "day": _day,

@@ -19,7 +19,7 @@ from hub.kit.database import HubSession
 from hub.kit.problem import Problem
 from hub.organisations.service import own_path
 from hub.runs import repository, service
-from hub.runs.schemas import ItemOut, ResolveIn
+from hub.runs.schemas import HistoryOut, ItemOut, ResolveIn
 from hub.statistics import table
 from hub.web.pages.combis import combi_facts, run_soon
 from hub.web.pages.visit import Acting, PageRoute, Sent, Visiting, go
@@ -124,7 +124,7 @@ async def document(item_id: PathId, visit: Visiting) -> Response:
         item=shown,
         source=combi["target" if item.flow == "payments" else "source"],
         target=combi["source" if item.flow == "payments" else "target"],
-        tells=[line for line in shown.history if line.evidence],
+        story=_story(shown.history),
         chances=chances(shown),
         asked=_asked(shown),
         postable=item.flow not in ("customers", "payments") and item.raw is not None,
@@ -223,6 +223,18 @@ def chances(item: ItemOut) -> list[str]:
 def _asked(item: ItemOut) -> str:
     """The booking in the target that a finding asks about."""
     return next((one.values["ref"] for one in item.findings if one.values.get("ref")), "")
+
+
+def _story(lines: Sequence[HistoryOut]) -> list[tuple[HistoryOut, int, HistoryOut]]:
+    """The lines, each told once however often it came again in a row: (first, how often, last)."""
+    told: list[tuple[HistoryOut, int, HistoryOut]] = []
+    for line in lines:
+        if told and told[-1][0].sentence == line.sentence:
+            first, times, _ = told.pop()
+            told.append((first, times + 1, line))
+        else:
+            told.append((line, 1, line))
+    return told
 
 
 def document_facts(row: str) -> dict[str, Any]:
