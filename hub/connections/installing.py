@@ -13,6 +13,7 @@ from hub.connections import connecting, oauth, repository, vault
 from hub.connections.clients import ConnectionClients
 from hub.connections.connecting import Wanted
 from hub.connections.models import Connection, ConnectionStatus, Installation, InstallLink
+from hub.connections.oauth import Refused
 from hub.engine import recipe as recipes
 from hub.engine.hub import Hub
 from hub.kit.ids import new_id
@@ -85,6 +86,7 @@ async def connect(hub: Hub, clients: ConnectionClients, installation: Installati
             connection = await connecting.start(session, clients, organisation_id, asked, "")
             url = oauth.begin(clients, session, connection, installation.browser, installation.id)
         row = await session.get_one(Installation, installation.id)
+        row.notice = None
         setattr(row, f"{side}_connection_id", connection.id)
     return url
 
@@ -95,16 +97,24 @@ async def sides(hub: Hub, installation: Installation) -> tuple[Connection | None
         return await _sides(session, installation)
 
 
-async def consented(hub: Hub, installation_id: UUID) -> Response:
+async def consented(hub: Hub, request: Request, installation_id: UUID) -> Response:
     """After a side was connected: know whose it is, make the combi when both are there, and go on with the page."""
     async with hub.database.system() as session:
         installation = await session.get_one(Installation, installation_id)
     response = RedirectResponse(f"/install/{installation.source}/{installation.target}", 303)
     user_id = await claim(hub, installation)
     if user_id is not None and installation.owner_organisation_id is not None:
-        await browsers.log_in(hub, response, user_id, installation.owner_organisation_id)
+        await browsers.log_in(hub, request, response, user_id, installation.owner_organisation_id)
     await complete(hub, installation.id)
     return response
+
+
+async def refused(hub: Hub, installation_id: UUID, refusal: Refused) -> Response:
+    """After a consent that came to nothing: back to the page, which says why."""
+    async with hub.database.system() as session:
+        row = await _locked(session, installation_id)
+        row.notice = {"key": f"connections.page.{refusal.key}", "values": {"words": "", **refusal.values}}
+    return RedirectResponse(f"/install/{row.source}/{row.target}", 303, {"Cache-Control": "no-store"})
 
 
 async def claim(hub: Hub, installation: Installation) -> UUID | None:

@@ -11,10 +11,12 @@ from starlette.responses import Response
 
 from hub.engine.hub import Hub
 from hub.organisations import repository
-from hub.organisations.models import BrowserSession, Role
+from hub.organisations.models import BrowserSession, Role, User
 
 SESSION_LIFE = timedelta(days=14)
 BINDING_LIFE = timedelta(days=1)
+LANGUAGE_LIFE = timedelta(days=365)
+LANGUAGE_COOKIE = "hub_language"
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ async def logged_in(hub: Hub, request: Request) -> LoggedIn | None:
     )
 
 
-async def log_in(hub: Hub, response: Response, user_id: UUID, organisation_id: UUID) -> None:
-    """Log this browser in, in a new session."""
+async def log_in(hub: Hub, request: Request, response: Response, user_id: UUID, organisation_id: UUID) -> None:
+    """Log this browser in, in a new session; from now on pages speak the user's language."""
     secret = secrets.token_urlsafe(32)
     now = hub.clock.now()
     row = BrowserSession(
@@ -75,12 +77,28 @@ async def log_in(hub: Hub, response: Response, user_id: UUID, organisation_id: U
         user_id=user_id,
         current_organisation_id=organisation_id,
         csrf=secrets.token_urlsafe(32),
+        agent=request.headers.get("user-agent", "")[:300],
         created_at=now,
         expires_at=now + SESSION_LIFE,
     )
     async with hub.database.system() as session:
         session.add(row)
+        user = await session.get_one(User, user_id)
     _set(hub, response, "hub_session", secret, SESSION_LIFE)
+    speak(hub, response, user.language)
+
+
+def speak(hub: Hub, response: Response, language: str) -> None:
+    """Remember the language that was chosen in this browser: it goes before what the browser itself asks for."""
+    response.set_cookie(
+        LANGUAGE_COOKIE,
+        language,
+        max_age=int(LANGUAGE_LIFE.total_seconds()),
+        path="/",
+        secure=_secure(hub),
+        httponly=True,
+        samesite="lax",
+    )
 
 
 async def log_out(hub: Hub, request: Request, response: Response) -> None:

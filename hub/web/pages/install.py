@@ -64,7 +64,7 @@ async def install_side(source: Name, target: Name, request: Request) -> Response
         # A page in between: a form's own redirect to another site is what the page's policy forbids.
         response = html.page(request, "leave.html", url=url, package=asked.connector.manifest.title)
     else:
-        response = await installing.consented(hub, installation.id)
+        response = await installing.consented(hub, request, installation.id)
     browsers.bind(hub, response, secret)
     return response
 
