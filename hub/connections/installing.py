@@ -16,6 +16,7 @@ from hub.connections.models import Connection, ConnectionStatus, Installation, I
 from hub.connections.oauth import Refused
 from hub.engine import recipe as recipes
 from hub.engine.hub import Hub
+from hub.engine.models import Combi, CombiStatus
 from hub.kit.ids import new_id
 from hub.organisations import browser as browsers
 from hub.organisations import repository as accounts
@@ -30,7 +31,10 @@ async def standing(hub: Hub, browser: str, source: str, target: str) -> Installa
     """What this browser has begun of a pair and not finished."""
     async with hub.database.system() as session:
         found = await repository.installation(session, browser, source, target)
-    return found if found is not None and found.expires_at > hub.clock.now() else None
+        if found is None or found.expires_at <= hub.clock.now():
+            return None
+        combi = await session.get(Combi, found.combi_id) if found.combi_id else None
+    return found if combi is None or (combi.status == CombiStatus.draft and combi.deleted_at is None) else None
 
 
 async def begin(
@@ -87,7 +91,10 @@ async def connect(hub: Hub, clients: ConnectionClients, installation: Installati
             url = oauth.begin(clients, session, connection, installation.browser, installation.id)
         row = await session.get_one(Installation, installation.id)
         row.notice = None
-        setattr(row, f"{side}_connection_id", connection.id)
+        standing = await _side(session, row, side)
+        # An account that is linked stays until there is consent for another.
+        if identity is not None or standing is None or standing.status != ConnectionStatus.active:
+            setattr(row, f"{side}_connection_id", connection.id)
     return url
 
 
@@ -97,10 +104,18 @@ async def sides(hub: Hub, installation: Installation) -> tuple[Connection | None
         return await _sides(session, installation)
 
 
-async def consented(hub: Hub, request: Request, installation_id: UUID) -> Response:
-    """After a side was connected: know whose it is, make the combi when both are there, and go on with the page."""
+async def consented(
+    hub: Hub, request: Request, installation_id: UUID, connection: tuple[str, UUID] | None = None
+) -> Response:
+    """After a side was connected: know whose it is, make the combi when both are there, and go on with the page.
+
+    `connection` is the package and the id of what was consented to.
+    """
     async with hub.database.system() as session:
-        installation = await session.get_one(Installation, installation_id)
+        installation = await _locked(session, installation_id)
+        if connection is not None:
+            side = "source" if connection[0] == installation.source else "target"
+            setattr(installation, f"{side}_connection_id", connection[1])
     response = RedirectResponse(f"/install/{installation.source}/{installation.target}", 303)
     user_id = await claim(hub, installation)
     if user_id is not None and installation.owner_organisation_id is not None:
@@ -182,15 +197,21 @@ async def adopt(
 
 
 async def complete(hub: Hub, installation_id: UUID) -> UUID | None:
-    """Make the draft combi once both sides are connected and the customer is known; gives it."""
+    """Make the draft combi once both sides are connected and the customer is known; gives it.
+
+    A draft that stands follows the accounts that were linked last.
+    """
     async with hub.database.system() as session:
         row = await _locked(session, installation_id)
         organisation = await session.get_one(Organisation, row.owner_organisation_id)
         source, target = await _sides(session, row)
-        if row.combi_id is not None or organisation.provisional or source is None or target is None:
+        if organisation.provisional or source is None or target is None:
             return row.combi_id
         if {source.status, target.status} != {ConnectionStatus.active}:
-            return None
+            return row.combi_id
+        if row.combi_id is not None:
+            await _relink(session, row.combi_id, source, target)
+            return row.combi_id
         recipe = recipe_of(row.source, row.target)
         async with hub.database.tenant(organisation.id) as tenant:
             combi = await create_draft(tenant, hub, organisation.id, recipe, source.id, target.id)
@@ -219,6 +240,23 @@ async def sweep(hub: Hub) -> None:
             "DELETE FROM organisation WHERE provisional AND created_at < :older",
         ):
             await session.execute(text(statement), {"old": old, "older": old - LIFE})
+
+
+async def _relink(session: AsyncSession, combi_id: UUID, source: Connection, target: Connection) -> None:
+    """Give a draft the accounts of both sides; answers about another company are asked anew."""
+    combi = await session.get_one(Combi, combi_id, with_for_update=True)
+    if combi.status != CombiStatus.draft:
+        return
+    for side, connection in (("source", source), ("target", target)):
+        present = await repository.get(session, getattr(combi, f"{side}_connection_id"))
+        if present is not None and present.tenant != connection.tenant:
+            combi.settings, combi.answered = {}, []
+        setattr(combi, f"{side}_connection_id", connection.id)
+
+
+async def _side(session: AsyncSession, row: Installation, side: str) -> Connection | None:
+    source, target = await _sides(session, row)
+    return source if side == "source" else target
 
 
 async def _locked(session: AsyncSession, installation_id: UUID) -> Installation:
