@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from hub.engine.hub import Hub
 from hub.organisations import repository
-from hub.organisations.models import BrowserSession, Role, User
+from hub.organisations.models import BrowserSession, Role
 
 SESSION_LIFE = timedelta(days=14)
 BINDING_LIFE = timedelta(days=1)
@@ -29,6 +29,8 @@ class LoggedIn:
     role: Role
     csrf: str
     email: str
+    language: str = ""
+    """What the user chose; empty: what the browser asks for."""
 
 
 def hashed(secret: str) -> str:
@@ -55,7 +57,14 @@ def anonymous_csrf(secret: str) -> str:
 
 
 async def logged_in(hub: Hub, request: Request) -> LoggedIn | None:
-    """The session of this browser; None when it has none that is valid."""
+    """The session of this browser; None when it has none that is valid. Asked once per request."""
+    if not hasattr(request.state, "visitor"):
+        request.state.visitor = await _session(hub, request)
+    found: LoggedIn | None = request.state.visitor
+    return found
+
+
+async def _session(hub: Hub, request: Request) -> LoggedIn | None:
     value = request.cookies.get(_name(hub, "hub_session"), "")
     if len(value) != 43 or not value.isascii():
         return None
@@ -64,12 +73,18 @@ async def logged_in(hub: Hub, request: Request) -> LoggedIn | None:
     if row is None:
         return None
     return LoggedIn(
-        row["id"], row["user_id"], row["current_organisation_id"], Role(row["role"]), row["csrf"], row["email"]
+        row["id"],
+        row["user_id"],
+        row["current_organisation_id"],
+        Role(row["role"]),
+        row["csrf"],
+        row["email"],
+        row["language"],
     )
 
 
 async def log_in(hub: Hub, request: Request, response: Response, user_id: UUID, organisation_id: UUID) -> None:
-    """Log this browser in, in a new session; from now on pages speak the user's language."""
+    """Log this browser in, in a new session."""
     secret = secrets.token_urlsafe(32)
     now = hub.clock.now()
     row = BrowserSession(
@@ -83,13 +98,11 @@ async def log_in(hub: Hub, request: Request, response: Response, user_id: UUID, 
     )
     async with hub.database.system() as session:
         session.add(row)
-        user = await session.get_one(User, user_id)
     _set(hub, response, "hub_session", secret, SESSION_LIFE)
-    speak(hub, response, user.language)
 
 
 def speak(hub: Hub, response: Response, language: str) -> None:
-    """Remember the language that was chosen in this browser: it goes before what the browser itself asks for."""
+    """Remember the language that was chosen in this browser, for pages that nobody is logged in to."""
     response.set_cookie(
         LANGUAGE_COOKIE,
         language,

@@ -35,7 +35,7 @@ async def browser_session(session: AsyncSession, session_id: str, now: datetime)
     """A valid session with its user and their role in its organisation: for the system's session."""
     found = await session.execute(
         text(
-            """SELECT s.id, s.user_id, s.current_organisation_id, s.csrf, u.email, m.role
+            """SELECT s.id, s.user_id, s.current_organisation_id, s.csrf, u.email, u.language, m.role
             FROM browsersession s JOIN "user" u ON u.id = s.user_id
             JOIN membership m ON m.user_id = s.user_id AND m.organisation_id = s.current_organisation_id
             WHERE s.id = :id AND s.revoked_at IS NULL AND s.expires_at > :now"""

@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from hub.kit.text import register
 from hub.web.pages import assets, combis, install, login, reauthorize
 
-register(Path(__file__).parents[1] / "strings")
+for folder in sorted((Path(__file__).parents[1] / "strings").iterdir()):
+    register(folder)
 
 router = APIRouter(include_in_schema=False)
 for topic in (assets, combis, login, install, reauthorize):
