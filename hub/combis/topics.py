@@ -1,4 +1,4 @@
-"""The questions of a combi by topic: which settings stand together on one page of an installation, and in what order."""
+"""The questions of a combi by topic: which settings stand together on a page of an installation, in what order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def topics(recipe: Recipe) -> list[Topic]:
     found = []
     for name in NAMES:
         mine = tuple(field for field in fields if _topic_of(field, model.get(field)) == name)
-        table = "ledger_accounts" if name == "mapping" and {"invoices", "journals"} & set(recipe.flows) else ""
+        table = _table_of(recipe, fields) if name == "mapping" else ""
         if mine or table:
             found.append(Topic(name, mine, table))
     return found
@@ -62,6 +62,12 @@ def asked(recipe: Recipe) -> list[str]:
     wanted += [START_DATE, SCHEDULE]
     known = {*model, START_DATE, SCHEDULE} - set(_ASKED_WITH)
     return [field for field in dict.fromkeys(wanted) if field in known]
+
+
+def _table_of(recipe: Recipe, fields: list[str]) -> str:
+    """The table of ledger accounts, where documents are booked on accounts that the target can list."""
+    listed = "accounts" in registry.get(recipe.target).options
+    return "ledger_accounts" if listed and ("revenue_account" in fields or "journals" in recipe.flows) else ""
 
 
 def topic_of(recipe: Recipe, field: str) -> str:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import Request
 from sqlalchemy import text
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.responses import RedirectResponse, Response
 
@@ -44,7 +45,7 @@ async def begin(
     now = hub.clock.now()
     visitor = await browsers.logged_in(hub, request)
     async with hub.database.system() as session:
-        link = await session.get(InstallLink, _uuid(partner)) if _uuid(partner) else None
+        link = await session.get(InstallLink, link_id_of(partner)) if link_id_of(partner) else None
         if link is not None and (link.source, link.target) != (source, target):
             link = None
         if visitor is not None and visitor.role != Role.reader:
@@ -220,6 +221,14 @@ async def complete(hub: Hub, installation_id: UUID) -> UUID | None:
     return row.combi_id
 
 
+async def return_of(hub: Hub, combi_id: UUID) -> str:
+    """The partner's page to go back to after installing a combi; empty when it came by no partner's link."""
+    async with hub.database.system() as session:
+        row = (await session.exec(select(Installation).where(Installation.combi_id == combi_id))).first()
+        link = await session.get(InstallLink, row.install_link_id) if row and row.install_link_id else None
+    return link.return_url if link is not None else ""
+
+
 def recipe_of(source: str, target: str) -> str:
     """The id of a pair's recipe. Raises KeyError when nothing can flow between the two."""
     for recipe in recipes.all_recipes().values():
@@ -305,7 +314,8 @@ async def _move(session: AsyncSession, hub: Hub, connection: Connection, home: U
     connection.secrets = None
 
 
-def _uuid(written: str) -> UUID | None:
+def link_id_of(written: str) -> UUID | None:
+    """The id that an address names; None when it is none."""
     try:
         return UUID(written)
     except ValueError:

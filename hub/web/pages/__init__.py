@@ -5,11 +5,11 @@ from pathlib import Path
 from fastapi import APIRouter
 
 from hub.kit.text import register
-from hub.web.pages import assets, combis, install, login, reauthorize
+from hub.web.pages import account, assets, catalogue, combis, install, login, reauthorize, setup
 
 for folder in sorted((Path(__file__).parents[1] / "strings").iterdir()):
     register(folder)
 
 router = APIRouter(include_in_schema=False)
-for topic in (assets, combis, login, install, reauthorize):
+for topic in (assets, combis, login, catalogue, install, setup, account, reauthorize):
     router.include_router(topic.router)
