@@ -21,6 +21,7 @@ from hub.web.pages.visit import Managing, NobodyHere, PageRoute, Sent, Visit, Vi
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
+NOBODY = UUID(int=0)
 MOST = 100
 """How many lines a page shows."""
 _BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
@@ -153,10 +154,11 @@ async def change_member(member_id: PathId, sent: Managing) -> Response:
             await _change(session, membership, role, away=away)
     except service.LastOwner:
         return await _members_page(sent, 409, problem=sentence("account.wrong.last_owner", sent.language))
-    await _note(
-        sent, "member.removed" if away else "member.changed", member_id, **({} if away else {"role": role.value})
-    )
-    return go("/account/members", "account_member_removed" if away else "account_member_changed")
+    if away:
+        await _note(sent, "member.removed", member_id)
+        return go("/account/members", "account_member_removed")
+    await _note(sent, "member.changed", member_id, role=role.value)
+    return go("/account/members", "account_member_changed")
 
 
 async def _change(session: Any, membership: Membership, role: Role, *, away: bool) -> None:
@@ -229,9 +231,7 @@ async def audit(visit: Visiting) -> Response:
         "account_audit.html",
         place="account",
         tab="audit",
-        entries=[
-            {"row": one, "who": names.get(one.user_id or one.api_key_id or UUID(int=0), "")} for one in rows[:MOST]
-        ],
+        entries=[{"row": one, "who": names.get(one.user_id or one.api_key_id or NOBODY, "")} for one in rows[:MOST]],
         first="/account/audit" if before else "",
         following=f"/account/audit?before={rows[MOST - 1].id}" if len(rows) > MOST else "",
     )
@@ -247,7 +247,7 @@ async def language(language: str, request: Request) -> Response:
     return response
 
 
-async def _note(sent: Sent, action: str, subject: UUID, **facts: str) -> None:
+async def _note(sent: Sent, action: str, subject: UUID, **facts: Any) -> None:
     account = sent.account
     async with sent.hub.database.tenant(account.organisation_id) as session:
         service.audit(

@@ -378,9 +378,15 @@ async def _preview_page(draft: Draft) -> Response:
     for one in shown.documents:
         tally[one.action] = tally.get(one.action, 0) + 1
     return _page(
-        draft, "setup_preview.html", PREVIEW, documents=documents, tally=tally, complete=shown.complete, problem=problem,
+        draft,
+        "setup_preview.html",
+        PREVIEW,
+        documents=documents,
+        tally=tally,
+        complete=shown.complete,
+        problem=problem,
         install_path=draft.path("install"),
-    )  # fmt: skip
+    )
 
 
 def _document(one: PreviewDocument, language: str) -> dict[str, Any]:
