@@ -52,13 +52,13 @@ async def preview(ctx: Context, limit: int = LIMIT) -> Preview:
     for flow in ctx.flows():
         if flow in ("payments", "customers"):
             continue
-        raws, more = await _first(ctx, flow, limit)
+        raws, more = await first(ctx, flow, limit)
         complete = complete and not more
         shown.extend(await documents(ctx, flow, raws))
     return Preview(documents=tuple(shown), complete=complete)
 
 
-async def _first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
+async def first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
     """Raw records: first those that wait or are parked here, then what the source has that we have not read yet."""
     stream = ctx.stream(flow)
     raws = await _parked(ctx, flow, limit)

@@ -15,6 +15,8 @@ from hub.organisations.models import BrowserSession, Role
 
 SESSION_LIFE = timedelta(days=14)
 BINDING_LIFE = timedelta(days=1)
+LANGUAGE_LIFE = timedelta(days=365)
+LANGUAGE_COOKIE = "hub_language"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ async def _session(hub: Hub, request: Request) -> LoggedIn | None:
     )
 
 
-async def log_in(hub: Hub, response: Response, user_id: UUID, organisation_id: UUID) -> None:
+async def log_in(hub: Hub, request: Request, response: Response, user_id: UUID, organisation_id: UUID) -> None:
     """Log this browser in, in a new session."""
     secret = secrets.token_urlsafe(32)
     now = hub.clock.now()
@@ -90,12 +92,26 @@ async def log_in(hub: Hub, response: Response, user_id: UUID, organisation_id: U
         user_id=user_id,
         current_organisation_id=organisation_id,
         csrf=secrets.token_urlsafe(32),
+        agent=request.headers.get("user-agent", "")[:300],
         created_at=now,
         expires_at=now + SESSION_LIFE,
     )
     async with hub.database.system() as session:
         session.add(row)
     _set(hub, response, "hub_session", secret, SESSION_LIFE)
+
+
+def speak(hub: Hub, response: Response, language: str) -> None:
+    """Remember the language that was chosen in this browser, for pages that nobody is logged in to."""
+    response.set_cookie(
+        LANGUAGE_COOKIE,
+        language,
+        max_age=int(LANGUAGE_LIFE.total_seconds()),
+        path="/",
+        secure=_secure(hub),
+        httponly=True,
+        samesite="lax",
+    )
 
 
 async def log_out(hub: Hub, request: Request, response: Response) -> None:

@@ -1,22 +1,28 @@
 """Linking two packages, side by side."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Request
 from fastapi import Path as PathParameter
 from starlette.responses import RedirectResponse, Response
 
+from hub.combis import topics
 from hub.connections import connecting, installing
 from hub.connections.clients import ConnectionClients
 from hub.connections.models import ConnectionStatus, Installation, InstallLink
+from hub.engine import recipe as recipes
 from hub.engine import registry
 from hub.engine.hub import Hub, hub_of
+from hub.kit import text
 from hub.kit.problem import Problem
 from hub.organisations import browser as browsers
 from hub.organisations import html
 from hub.organisations import repository as accounts
+from hub.organisations.access import language_of
 from hub.organisations.models import Role
 from hub.sdk.errors import ConfigError
+from hub.web import packages
 from hub.web.pages.forms import BadForm, read_form, way_facts
 
 router = APIRouter(include_in_schema=False)
@@ -26,8 +32,10 @@ Name = Annotated[str, PathParameter(pattern=r"^[a-z][a-z0-9]{0,40}$")]
 
 @router.get("/install/{source}/{target}")
 async def install(source: Name, target: Name, request: Request) -> Response:
-    """Both packages side by side, and what is still to be done."""
+    """Both packages side by side, and what is still to be done; a draft's own installation goes on where it was."""
     hub = hub_of(request)
+    if draft := installing.link_id_of(request.query_params.get("combi", "")):
+        return RedirectResponse(f"/combis/{draft}/setup", 303)
     return await _install_page(hub, request, source, target)
 
 
@@ -64,7 +72,7 @@ async def install_side(source: Name, target: Name, request: Request) -> Response
         # A page in between: a form's own redirect to another site is what the page's policy forbids.
         response = html.page(request, "leave.html", url=url, package=asked.connector.manifest.title)
     else:
-        response = await installing.consented(hub, installation.id)
+        response = await installing.consented(hub, request, installation.id)
     browsers.bind(hub, response, secret)
     return response
 
@@ -94,7 +102,7 @@ async def _install_page(
     *,
     problem: Problem | None = None,
     tried: str = "",
-    given: dict[str, str] | None = None,
+    given: Mapping[str, str] | None = None,
 ) -> Response:
     if not _possible(source, target):
         return html.message(request, 404, "web.no_such_pair")
@@ -102,38 +110,81 @@ async def _install_page(
     visitor = await browsers.logged_in(hub, request)
     installation = await _current(hub, request, browsers.hashed(secret), source, target)
     connections = await installing.sides(hub, installation) if installation is not None else (None, None)
-    wrong = {error["field"]: error["message"] for error in problem.errors} if problem else {}
+    owned = installation is not None and not await _provisional(hub, installation)
+    shown = given or request.query_params
+    partner = shown.get("partner", "")[:100]
+    language = language_of(request)
     sides = [
-        {
-            "side": side,
-            "name": name,
-            "title": registry.get(name).manifest.title,
-            "ways": [way_facts(auth) for auth in registry.get(name).manifest.auth],
-            "who": _who(connection),
-            "problem": (problem.title if problem and tried == side else ""),
-            "wrong": wrong if tried == side else {},
-        }
+        _side(side, name, connection, language, problem if tried == side else None)
         for side, name, connection in (("source", source, connections[0]), ("target", target, connections[1]))
     ]
-    owned = installation is not None and not await _provisional(hub, installation)
     response = html.page(
         request,
         "install.html",
         problem.status if problem else 200,
+        place="catalogue",
         sides=sides,
-        path=f"/install/{source}/{target}",
+        next_side=next((side["side"] for side in sides if not side["who"]), ""),
+        steps=_steps(source, target, language),
+        install_path=f"/install/{source}/{target}",
         csrf=visitor.csrf if visitor else browsers.anonymous_csrf(secret),
-        visitor=visitor,
-        given={name: value for name, value in (given or {}).items() if name in ("fields.domain",)},
-        email=(given or request.query_params).get("email", "")[:254],
-        partner=(given or request.query_params).get("partner", "")[:100],
+        given={name: value for name, value in (given or {}).items() if name in _open_fields(source, target)},
+        tried_way=(given or {}).get("auth", ""),
+        email=shown.get("email", "")[:254] or (installation.email if installation is not None else ""),
+        partner=partner,
+        partner_name=await _partner_name(hub, installation, partner, source, target),
+        notice=_notice(installation, language),
         claim_email=installation.claim_email if installation is not None and not owned else "",
-        unclaimed=installation is not None and not owned and connections[0] is not None and bool(_who(connections[0])),
+        unclaimed=installation is not None and not owned and bool(sides[0]["who"]),
         combi_id=installation.combi_id if installation is not None else None,
-        going_on=await _return_url(hub, installation),
     )
     browsers.bind(hub, response, secret)
     return response
+
+
+def _side(side: str, name: str, connection: Any, language: str, problem: Problem | None) -> dict[str, Any]:
+    """A package as the page shows it: how to get in, who is connected, and what went wrong just now."""
+    manifest = registry.get(name).manifest
+    return {
+        "side": side,
+        "name": name,
+        "title": manifest.title,
+        "ways": [{**way_facts(auth), "typed": auth.typed} for auth in manifest.auth],
+        "who": _who(connection),
+        "hints": packages.hints(name, language),
+        "problem": packages.refusal(problem, manifest.title, language) if problem else "",
+        "wrong": packages.wrong_fields(problem, manifest.title, language) if problem else {},
+    }
+
+
+def _steps(source: str, target: str, language: str) -> list[dict[str, str]]:
+    recipe = recipes.get(installing.recipe_of(source, target))
+    names = ["connect", *(topic.name for topic in topics.topics(recipe)), "check", "preview"]
+    return [
+        {"words": text.sentence(f"install.step.{name}", language), "href": "", "state": "" if number else "current"}
+        for number, name in enumerate(names)
+    ]
+
+
+def _open_fields(source: str, target: str) -> set[str]:
+    """The connect fields that are no secret: what was typed there is shown again."""
+    ways = [auth for name in (source, target) for auth in registry.get(name).manifest.auth]
+    return {f"fields.{one.name}" for auth in ways for one in auth.fields if not one.secret}
+
+
+async def _partner_name(hub: Hub, installation: Installation | None, given: str, source: str, target: str) -> str:
+    link_id = installation.install_link_id if installation is not None else installing.link_id_of(given)
+    if link_id is None:
+        return ""
+    async with hub.database.system() as session:
+        link = await session.get(InstallLink, link_id)
+    return link.name if link is not None and (link.source, link.target) == (source, target) else ""
+
+
+def _notice(installation: Installation | None, language: str) -> str:
+    if installation is None or not installation.notice:
+        return ""
+    return text.sentence(installation.notice["key"], language, installation.notice["values"])
 
 
 def _who(connection: Any) -> str:
@@ -163,11 +214,3 @@ async def _current(hub: Hub, request: Request, browser: str, source: str, target
 async def _provisional(hub: Hub, installation: Installation) -> bool:
     async with hub.database.system() as session:
         return await accounts.is_provisional(session, installation.owner_organisation_id)
-
-
-async def _return_url(hub: Hub, installation: Installation | None) -> str:
-    if installation is None or installation.install_link_id is None or installation.combi_id is None:
-        return ""
-    async with hub.database.system() as session:
-        link = await session.get(InstallLink, installation.install_link_id)
-    return link.return_url if link is not None else ""

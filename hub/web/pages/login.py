@@ -100,7 +100,7 @@ async def use_login(token: str, request: Request) -> Response:
     if adopted is not None and link.installation_id is not None:
         await installing.complete(hub, link.installation_id)
     response = RedirectResponse(link.next_page, 303, {"Cache-Control": "no-store"})
-    await browsers.log_in(hub, response, user.id, organisation_id)
+    await browsers.log_in(hub, request, response, user.id, organisation_id)
     return response
 
 
