@@ -56,7 +56,9 @@ def _pair(recipe: Recipe, language: str) -> dict[str, Any]:
         "offered": recipe.offered,
         "path": f"/catalogue/{recipe.id}",
         "install": f"/install/{recipe.source}/{recipe.target}",
-        "summary": ", ".join(text.sentence(f"catalogue.flow.{flow}.name", language) for flow in recipe.flows),
+        "summary": text.written(
+            [text.sentence(f"catalogue.flow.{one}.name", language) for one in recipe.flows], language
+        ),
         "flows": [
             {
                 "back": recipe.direction(flow) == "back",

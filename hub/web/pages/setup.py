@@ -1,7 +1,7 @@
 """A combi's installation after its accounts are linked: questions, mapping, check, preview, and the first run."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -272,16 +272,7 @@ def _reached(draft: Draft, name: str) -> bool:
 
 
 def _questions_page(draft: Draft, topic: Topic, asked: Sequence[Question], status: int = 200) -> Response:
-    if topic.name == "start" and topic.name not in draft.combi.answered:
-        asked = [_proposed_start(draft, one) for one in asked]
     return _page(draft, "setup_questions.html", topic.name, status, questions=asked)
-
-
-def _proposed_start(draft: Draft, question: Question) -> Question:
-    """The first day of this month: what is older was booked by other hands, as a rule."""
-    if question.field != START_DATE or question.value:
-        return question
-    return replace(question, value=draft.hub.clock.today().replace(day=1).isoformat())
 
 
 async def _mapping_page(draft: Draft, topic: Topic) -> Response:
