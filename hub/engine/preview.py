@@ -47,15 +47,15 @@ class Preview(Part):
 
 async def preview(ctx: Context, limit: int = LIMIT) -> Preview:
     """What a run would do now with the first `limit` documents of each flow."""
-    documents: list[PreviewDocument] = []
+    shown: list[PreviewDocument] = []
     complete = True
     for flow in ctx.flows():
         if flow in ("payments", "customers"):
             continue
         raws, more = await first(ctx, flow, limit)
         complete = complete and not more
-        documents.extend(await _documents(ctx, flow, raws))
-    return Preview(documents=tuple(documents), complete=complete)
+        shown.extend(await documents(ctx, flow, raws))
+    return Preview(documents=tuple(shown), complete=complete)
 
 
 async def first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
@@ -82,7 +82,8 @@ async def _parked(ctx: Context, flow: str, limit: int) -> list[Raw]:
         return [row.raw for row in found]
 
 
-async def _documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[PreviewDocument]:
+async def documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[PreviewDocument]:
+    """What would become of these records of a flow, in their order; one that cannot be read at all is left out."""
     by_id: dict[str, Work] = {}
     for raw in raws:
         try:

@@ -170,16 +170,37 @@ def money(value: Decimal, currency: str, language: str) -> str:
     return f"{sign}{unit}\N{NO-BREAK SPACE}{amount(abs(value), language)}" if unit else amount(value, language)
 
 
+def percentage(value: float, language: str) -> str:
+    """Write a share of a hundred: nl `94,1%`, en `94.1%`."""
+    return f"{value:.1f}".removesuffix(".0").replace(".", "," if language == "nl" else ".") + "%"
+
+
+def clock(value: datetime) -> str:
+    """Write the time of day, Europe/Amsterdam: `18:05:48`."""
+    return f"{value.astimezone(AMSTERDAM):%H:%M:%S}"
+
+
 def short_day(value: date, language: str) -> str:
     """Write a day in figures: nl `27-11-2026`, en `27 Nov 2026`, which no reader takes for another day."""
     if language == "nl":
         return f"{value:%d-%m-%Y}"
-    return f"{value.day} {_MONTHS['en'][value.month - 1][:3]} {value.year}"
+    return f"{value.day} {_SHORT['en'].split()[value.month - 1]} {value.year}"
 
 
 def month(value: date, language: str) -> str:
     """Write a month: `november 2026`."""
     return f"{_MONTHS.get(language, _MONTHS['nl'])[value.month - 1]} {value.year}"
+
+
+_SHORT = {
+    "nl": "jan feb mrt apr mei jun jul aug sep okt nov dec",
+    "en": "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
+}
+
+
+def short_month(value: date, language: str) -> str:
+    """Write a month in little room: `mrt 26`."""
+    return f"{_SHORT.get(language, _SHORT['nl']).split()[value.month - 1]} {value:%y}"
 
 
 _UNITS = ((86400, "days"), (3600, "hours"), (60, "minutes"))

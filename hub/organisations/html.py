@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -14,6 +14,7 @@ from fastapi import Request
 from starlette.responses import HTMLResponse
 
 import hub
+from hub.engine import words
 from hub.engine.hub import hub_of
 from hub.kit import text
 from hub.organisations.access import language_of
@@ -62,6 +63,20 @@ def _short(value: date, language: str) -> str:
     return text.short_day(value, language)
 
 
+def _day(value: date | str) -> date:
+    """A day that may have been stored as text."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+@jinja2.pass_context
+def _said(context: jinja2.runtime.Context, finding: Any) -> str:
+    """The sentence of a finding, stored or ready."""
+    facts = finding if isinstance(finding, Mapping) else finding.model_dump()
+    if "sentence" in facts:
+        return str(facts["sentence"])
+    return words.sentence_of(facts["key"], facts.get("values") or {}, context["language"])
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -80,7 +95,12 @@ def _environment() -> jinja2.Environment:
         "short": _spoken(_short),
         "month": _spoken(text.month),
         "lasted": _spoken(text.lasted),
+        "percentage": _spoken(text.percentage),
+        "clock": text.clock,
         "relative": _relative,
+        "said": _said,
+        "day": _day,
+        "exact": Decimal,
     }
     return environment
 

@@ -5,11 +5,39 @@ from pathlib import Path
 from fastapi import APIRouter
 
 from hub.kit.text import register
-from hub.web.pages import account, assets, catalogue, combis, install, login, reauthorize, setup
+from hub.web.pages import (
+    account,
+    assets,
+    attention,
+    catalogue,
+    combis,
+    documents,
+    install,
+    login,
+    mapping,
+    reauthorize,
+    runs,
+    setup,
+    statistics,
+)
 
 for folder in sorted((Path(__file__).parents[1] / "strings").iterdir()):
     register(folder)
 
 router = APIRouter(include_in_schema=False)
-for topic in (assets, combis, login, catalogue, install, setup, account, reauthorize):
+for topic in (
+    assets,
+    combis,
+    runs,
+    documents,
+    attention,
+    mapping,
+    statistics,
+    login,
+    catalogue,
+    install,
+    setup,
+    account,
+    reauthorize,
+):
     router.include_router(topic.router)
