@@ -36,16 +36,16 @@ _LEGAL_FORM = re.compile(r"\b(b\.?v\.?|n\.?v\.?|v\.?o\.?f\.?|holding)(?!\w)|[^a-
 
 Kind = Literal[
     "administrations",
-    "select",
-    "search",
-    "radios",
     "checkbox",
     "checkboxes",
-    "table",
-    "number",
     "date",
-    "text",
+    "number",
+    "radios",
+    "search",
+    "select",
     "start",
+    "table",
+    "text",
 ]
 
 
