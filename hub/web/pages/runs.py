@@ -55,7 +55,7 @@ async def run(run_id: PathId, visit: Visiting) -> Response:
         "run.html",
         place="combis",
         combi=combi,
-        **_shown(service.run_out(found, visit.language)),
+        **shown(service.run_out(found, visit.language)),
         lines=[figures.log_line(row, visit.language) for row in rows[:LINES]],
         more_lines=len(rows) > LINES,
     )
@@ -87,16 +87,16 @@ async def _pieces(visit: Visit, found: Run) -> AsyncIterator[str]:
             continue
         number += 1
         if isinstance(seen, Run):
-            shown = service.run_out(seen, visit.language)
+            now = service.run_out(seen, visit.language)
         else:
-            shown = service.run_out(found, visit.language).model_copy(update=dict(seen))
-        piece = html.render(visit.request, "run_state.html", may_act=visit.may_act, **_shown(shown))
+            now = service.run_out(found, visit.language).model_copy(update=dict(seen))
+        piece = html.render(visit.request, "run_state.html", may_act=visit.may_act, **shown(now))
         yield service.event(number, "piece", piece)
         if isinstance(seen, Run):
             yield service.event(number + 1, "finished", "")
 
 
-def _shown(run: RunOut) -> dict[str, Any]:
+def shown(run: RunOut) -> dict[str, Any]:
     """A run and its counts per flow; how a document came to be booked is one figure here."""
     flows = []
     for flow, tally in run.counts.items():
