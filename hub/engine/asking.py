@@ -1,16 +1,11 @@
-"""What an installation asks: whether what the settings name exists, live choices, one document's posting."""
+"""What an installation asks: whether what the settings name exists, and live choices."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from hub.accounting.chart import Master
 from hub.accounting.documents import Finding
-from hub.accounting.posting import PostingLine
-from hub.engine import entry_rules, parties
+from hub.engine import entry_rules
 from hub.engine.context import Context
-from hub.engine.models import Item
-from hub.engine.preview import posting_shown
-from hub.engine.resolve import Work, needed_customers, read, resolve
-from hub.sdk.errors import Malformed, VendorError
 from hub.sdk.settings import Option
 
 
@@ -90,21 +85,3 @@ async def master_options(ctx: Context, provider: str) -> Sequence[Option]:
 
 
 MASTER_LISTS = ("accounts", "cost_centres", "journals")
-
-
-async def posting_of(ctx: Context, item: Item) -> tuple[PostingLine, ...]:
-    """Debit and credit of one document by the choices as they are now; empty while it cannot be booked.
-
-    The stored master data do, whatever their age: nobody waits for a package to look at a document.
-    """
-    if item.raw is None or item.flow == "customers":
-        return ()
-    work = Work(item.id, item.flow, item.source_id, item.administration, item.status, item.raw)
-    try:
-        read(ctx, work)
-        await ctx.use_stored_master(work.administration)
-        works = [work]
-        await resolve(ctx, works, await parties.references(ctx, needed_customers(works)))
-    except (Malformed, VendorError):
-        return ()
-    return posting_shown(ctx, work)

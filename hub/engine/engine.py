@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -15,14 +15,14 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.accounting.documents import Finding
-from hub.accounting.posting import PostingLine
 from hub.engine import asking, mapping
 from hub.engine import preview as previews
+from hub.engine import recipe as recipes
 from hub.engine import run as runs
 from hub.engine.clients import Clients
 from hub.engine.context import Context, Lease
 from hub.engine.entry_rules import joined
-from hub.engine.models import Combi, Item, Run
+from hub.engine.models import Combi, Run
 from hub.engine.outcome import Outcome
 from hub.engine.queue import Doorbell
 from hub.engine.schedule import Schedule, missed
@@ -40,6 +40,8 @@ SWEEP = 500
 """How many due combis one sweep claims."""
 KEPT_MONTHS = 13
 """How long log lines are kept."""
+WARNINGS = frozenset({"own_link_unconfirmed"})
+"""Findings of `Engine.check` with which a combi works all the same."""
 RAW_DAYS = 180
 """How long the source's own words of a document at rest are kept; its booking stays."""
 
@@ -264,7 +266,7 @@ class Engine:
         if not isinstance(extra, dict) or "choice" not in extra:
             raise KeyError(field)
         provider = str(extra["choice"])
-        chosen = ctx.settings.model_dump(mode="json")
+        chosen = {**ctx.settings.model_dump(mode="json"), "flows": ctx.flows()}
         for link in (ctx.target, ctx.source):
             if provider in link.connector.options:
                 options = await link.connector.options[provider](link.http, chosen)
@@ -276,9 +278,15 @@ class Engine:
         """What would be booked now. Raises VendorError when a package cannot be read."""
         return await previews.preview(await self.context(organisation_id, combi_id), limit)
 
-    async def posting(self, organisation_id: UUID, item: Item) -> tuple[PostingLine, ...]:
-        """Debit and credit of one document by the choices as they are now; empty while it cannot be booked."""
-        return await asking.posting_of(await self.context(organisation_id, item.combi_id), item)
+    async def posting(
+        self, organisation_id: UUID, combi_id: UUID, flow: str, raw: Mapping[str, Any]
+    ) -> previews.PreviewDocument | None:
+        """What one stored record would be booked as under the settings of now; None: unreadable. Raises VendorError."""
+        ctx = await self.context(organisation_id, combi_id)
+        for place in set(ctx.settings.administrations.values()):
+            await ctx.use_stored_master(place)  # nobody waits for a package to look at a document
+        shown = await previews.documents(ctx, flow, [raw])
+        return shown[0] if shown else None
 
     async def suggest(self, organisation_id: UUID, combi_id: UUID, table: str) -> list[mapping.Suggestion]:
         """Suggestions for a mapping table."""
@@ -310,33 +318,50 @@ class Engine:
         return findings
 
     async def check(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
-        """Everything that would go wrong: the settings first, then what the documents at hand would run into."""
+        """Everything that would go wrong: the settings first, then what the documents at hand would run into, and the
+        questions on which only a warning hangs (`WARNINGS`)."""
         findings = await self.check_settings(organisation_id, combi_id)
         if findings:
             return findings
         try:
-            shown = await self.preview(organisation_id, combi_id, 100)
+            ctx = await self.context(organisation_id, combi_id)
+            shown = await previews.preview(ctx, 100)
         except VendorError as error:
             return [error.finding()]
         troubled = (document.findings for document in shown.documents if document.action == "attention")
-        return joined([finding for findings in troubled for finding in findings])
+        return [*joined([one for findings in troubled for one in findings]), *_open_questions(ctx)]
+
+
+def _open_questions(ctx: Context) -> list[Finding]:
+    """What the customer was asked and has not confirmed."""
+    link = recipes.own_link(ctx.recipe)
+    if link is None or ctx.settings.own_link_off:
+        return []
+    package, other = (one.manifest.title for one in link)
+    values = {"package": package, "other": other}
+    return [Finding(key="own_link_unconfirmed", values=values, field="own_link_off")]
 
 
 async def _companies(ctx: Context) -> Sequence[Option]:
     provider = ctx.source.connector.options.get("companies")
-    return await provider(ctx.source.http, {}) if provider else [Option(ctx.source.tenant, ctx.source.tenant)]
+    chosen = {"administrations": dict(ctx.settings.administrations)}
+    return await provider(ctx.source.http, chosen) if provider else [Option(ctx.source.tenant, ctx.source.tenant)]
 
 
 async def _check_administrations(ctx: Context) -> list[Finding]:
-    """Every company has an administration that exists, or is left out on purpose."""
+    """Every company has an administration that exists, or is left out on purpose.
+
+    Of a payroll package companies are chosen, out of perhaps all clients of an accountant: at least one.
+    """
     if "administrations" not in ctx.target.connector.options:
         return []
     findings: list[Finding] = []
     companies = await _companies(ctx)
+    enough = "journals" in ctx.flows() and bool(ctx.settings.administrations)
     places = {one.value for one in await ctx.target.connector.options["administrations"](ctx.target.http, {})}
     for company in companies:
         place = ctx.settings.administrations.get(company.value)
-        if place is None and company.value not in ctx.settings.ignored_companies:
+        if place is None and not enough and company.value not in ctx.settings.ignored_companies:
             values = {"company": company.label}
             findings.append(Finding(key="company_without_administration", values=values, field="administrations"))
         elif place is not None and place not in places:

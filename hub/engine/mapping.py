@@ -14,16 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hub.accounting.chart import Master
 from hub.accounting.documents import Document, EntryLine, JournalEntry, SalesInvoice
 from hub.engine import entry_rules
+from hub.engine import preview as previews
 from hub.engine.context import Context
 from hub.engine.entry_rules import Proposal
-from hub.engine.read import companies_of
+from hub.engine.models import CombiStatus
 from hub.engine.resolve import administration_of, document_of
 from hub.engine.settings import leading_code
-from hub.sdk.connector import Raw, Since
 from hub.sdk.errors import Malformed, RecordRejected
 
 TABLES = ("ledger_accounts", "cost_centres", "vat_classes")
 LATEST = 500
+LIVE = 100
+"""How many documents are read from the source while none is stored yet."""
 NOWHERE = Master(administration="-", accounts=(), cost_centres=())
 """Stands for the target while no administration was chosen: it has nothing."""
 
@@ -44,7 +46,10 @@ class Suggestion:
 
 
 async def suggest(ctx: Context, table: str) -> list[Suggestion]:
-    """For every word that recent documents use in this table's place."""
+    """For every word that recent documents use in this table's place; before the first run also what the source lists.
+
+    Raises VendorError when a package that is asked cannot be reached.
+    """
     found: list[Suggestion] = []
     if table == "ledger_accounts" and "invoices" in ctx.flows():
         found.extend(await _revenue_groups(ctx))
@@ -56,7 +61,10 @@ async def suggest(ctx: Context, table: str) -> list[Suggestion]:
 
 async def _revenue_groups(ctx: Context) -> list[Suggestion]:
     words: dict[str, None] = {}
-    for invoice in await _stored(ctx, "invoices"):
+    if ctx.combi.status == CombiStatus.draft and "revenue_groups" in ctx.source.connector.options:
+        listed = await ctx.source.connector.options["revenue_groups"](ctx.source.http, {})
+        words.update(dict.fromkeys(one.label for one in listed if one.label))
+    for invoice in await _at_hand(ctx, "invoices"):
         for line in invoice.lines if isinstance(invoice, SalesInvoice) else ():
             if line.revenue_group and line.revenue_group.label:
                 words.setdefault(line.revenue_group.label)
@@ -92,7 +100,7 @@ Row = Callable[[Context, EntryLine, Master], Suggestion | None]
 async def _entries(ctx: Context, row: Row) -> list[Suggestion]:
     """A row per word of the journal entries; where several administrations are booked in, all must have it."""
     found: dict[str, Suggestion] = {}
-    for entry in await _stored(ctx, "journals") or await _live(ctx):
+    for entry in await _at_hand(ctx, "journals"):
         if not isinstance(entry, JournalEntry):
             continue
         place = administration_of(ctx, entry.company)
@@ -139,24 +147,13 @@ def _best(source: str, shown: str, proposals: Sequence[Proposal], named: str) ->
     return rule if rule.origin == "fallback" else replace(rule, target="", origin="none")
 
 
-async def _stored(ctx: Context, flow: str) -> list[Document]:
+async def _at_hand(ctx: Context, flow: str) -> list[Document]:
+    """The newest stored documents; as the source shows them before a combi has read any."""
+    raws: Sequence[Mapping[str, Any]]
     async with ctx.database.tenant(ctx.organisation_id) as session:
         raws = await _raws(session, ctx, flow)
-    return _documents(ctx, flow, raws)
-
-
-async def _live(ctx: Context) -> list[Document]:
-    """Entries as the source shows them, before a combi has read any."""
-    raws: list[Raw] = []
-    since = Since(None, ctx.combi.start_date, companies_of(ctx))
-    async for page in ctx.stream("journals").read(ctx.source.http, since, ctx.settings):
-        raws.extend(page.records)
-        if len(raws) >= LATEST:
-            break
-    return _documents(ctx, "journals", raws)
-
-
-def _documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[Document]:
+    if not raws and (flow == "journals" or ctx.combi.status == CombiStatus.draft):
+        raws, _ = await previews.first(ctx, flow, LIVE)
     found: list[Document] = []
     for raw in raws:
         try:
