@@ -102,7 +102,7 @@ async def _missed(
               ORDER BY version DESC, revision DESC LIMIT 1) AS d ON true
             WHERE i.combi_id = :combi AND i.flow = :flow AND i.vanished_at IS NULL
               AND i.status NOT IN ('skipped', 'reversed') AND starts_with(i.source_id, :prefix)
-              AND i.source_id <> ALL(:there)"""
+              AND NOT EXISTS (SELECT 1 FROM unnest(cast(:there AS text[])) AS t(id) WHERE t.id = i.source_id)"""
         ),
         {
             "combi": ctx.combi.id,
