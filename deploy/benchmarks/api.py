@@ -91,6 +91,5 @@ async def _stored(stage: Stage, items: int) -> list[UUID]:
         combis = list(found.scalars())
     # What autovacuum does by itself after so many rows.
     async with hub.database.engine.connect() as connection:
-        alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await alone.execute(text("VACUUM (ANALYZE) item, combi, connection"))
+        await connection.execute(text("VACUUM (ANALYZE) item, combi, connection"))
     return combis
