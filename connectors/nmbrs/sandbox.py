@@ -38,9 +38,8 @@ WORDS = {
 }  # fmt: skip
 TITLES = {
     "40033": "Parameter_Invalid", "40101": "Missing_Token", "40102": "Invalid_Token",
-    "40303": "Unauthorized_AccessData", "40304": "Invalid_Subscription", "40306": "Several_Debtors", "40401": "Not_Found",
-    "42908": "Too_Many_Calls",
-    "42909": "Quota_Exceeded", "50001": "Internal_Error",
+    "40303": "Unauthorized_AccessData", "40304": "Invalid_Subscription", "40306": "Several_Debtors",
+    "40401": "Not_Found", "42908": "Too_Many_Calls", "42909": "Quota_Exceeded", "50001": "Internal_Error",
 }  # fmt: skip
 CREDIT = ("1700", "1720", "1830", "2100")
 Record = dict[str, Any]

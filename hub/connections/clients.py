@@ -13,13 +13,13 @@ import structlog
 
 from hub.accounting.documents import Finding
 from hub.config import Config
-from hub.connections import repository, service, sessions, tokens, vault
+from hub.connections import recognition, repository, service, sessions, tokens, vault
 from hub.connections.facts import endpoints_of, oauth_client_of, operator_secrets_of, way_in
 from hub.connections.models import Connection, ConnectionStatus
 from hub.engine import registry
 from hub.engine.clients import Link
 from hub.kit.clock import Clock
-from hub.kit.database import Database, after_commit
+from hub.kit.database import Database, HubSession, after_commit
 from hub.kit.log import register_secret
 from hub.kit.mail import Mailer
 from hub.kit.secrets import KeyRing
@@ -136,17 +136,22 @@ class ConnectionClients:
     async def open(self, organisation_id: UUID, connection_id: UUID) -> Link:
         """A link. Raises ReauthRequired when the connection needs consent, or was revoked."""
         async with self.database.tenant(organisation_id) as session:
-            connection = await repository.holder(session, connection_id)
+            return await self.open_in(session, connection_id)
+
+    async def open_in(self, session: HubSession, connection_id: UUID) -> Link:
+        """The same in a transaction that is open already."""
+        connection = await repository.holder(session, connection_id)
         if connection is None:
             raise ReauthRequired("connection_revoked")
         connector, auth = self._known(connection)
         credentials = StoredSecrets(self, connector, auth, connection)
+        known = recognition.known_as(connection, auth.kind) or connection.tenant
         return Link(
             connection_id=connection.id,
             connector=connector,
-            http=self.http(connector, auth, credentials, str(connection.id), connection.fields, connection.tenant),
+            http=self.http(connector, auth, credentials, str(connection.id), connection.fields, known),
             tenant=connection.tenant,
-            identity={str(name): str(value) for name, value in connection.identity.items()},
+            identity={name: value for name, value in connection.identity.items() if isinstance(value, str)},
         )
 
     async def aclose(self) -> None:
