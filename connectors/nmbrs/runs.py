@@ -274,10 +274,10 @@ def _miss(sweep: Sweep, company: str, kept: State, key: str, content: Content) -
     """A journal that could not be had now: asked for again the next time, and shown when it was never read."""
     trouble, entry = content.trouble, kept["runs"].get(key)
     unreadable = trouble is not None and trouble.key == "nmbrs.journal_unreadable"
-    if isinstance(trouble, TransientError) and trouble.key != "nmbrs.not_ready":
-        # A journal that failed before may be one that always does: it says nothing of the others.
-        if sweep.failing is not None and (entry is None or entry["mark"] != "missing"):
-            sweep.down = trouble
+    # A journal that failed the last time too may be one that always does: it says nothing of the others.
+    again = entry is not None and entry["mark"] == "missing"
+    if isinstance(trouble, TransientError) and trouble.key != "nmbrs.not_ready" and not again:
+        sweep.down = sweep.failing and trouble
         sweep.failing = trouble
     if entry is not None and entry["hash"]:
         entry["day"] = ""

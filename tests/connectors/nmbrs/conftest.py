@@ -43,7 +43,7 @@ def box() -> NmbrsSandbox:
 def connect(box: NmbrsSandbox) -> Connect:
     def opened(way: str, **facts: Any) -> AbstractAsyncContextManager[Http]:
         if way == "key":
-            facts.setdefault("fields", {"email": OWNER})
+            facts.setdefault("fields", {"email": OWNER, "tenant": "vandermeulen"})
             return connected(CONNECTOR, box, "", {"api_token": TOKEN}, **facts)
         secrets = {"access_token": box.grant()[0], "subscription_key": SUBSCRIPTION}
         return connected(CONNECTOR, box, "", secrets, way=1, **facts)

@@ -76,7 +76,9 @@ def test_every_golden_journal_balances_or_is_known_not_to(name: str) -> None:
 def test_a_journal_of_hundreds_of_lines_keeps_every_cent_and_every_leading_zero() -> None:
     (found,) = map(entry, records("four_weekly"))
     assert len(found.lines) == 366
-    assert {line.cost_centre.id for line in found.lines if line.cost_centre} == {f"{n:05}" for n in range(1000, 2500, 25)}
+    assert {line.cost_centre.id for line in found.lines if line.cost_centre} == {
+        f"{n:05}" for n in range(1000, 2500, 25)
+    }
     assert sum(line.debit for line in found.lines if line.account == "4000") == Decimal("412350.75")
     assert (found.year, found.period, found.date) == (2026, 13, date(2026, 12, 27))
 
@@ -94,7 +96,10 @@ def test_negative_values_and_zeros_are_told_as_they_stand() -> None:
 SPELLINGS = {
     "another root": HEAD.replace("transactions", "journaal") + LINE + "</lines></transaction></journaal>",
     "a namespace": (HEAD + LINE + TAIL).replace("<transactions>", "<transactions xmlns='urn:x'>"),
-    "capitals": (HEAD + LINE + TAIL).replace("dim1", "Dim1").replace("debitcredit", "DebitCredit").replace(">debit<", ">Debit<"),
+    "capitals": (HEAD + LINE + TAIL)
+    .replace("dim1", "Dim1")
+    .replace("debitcredit", "DebitCredit")
+    .replace(">debit<", ">Debit<"),
     "one transaction as root": (HEAD + LINE + TAIL).replace("<transactions>", "").replace("</transactions>", ""),
     "a level more": "<a>" + HEAD + LINE + TAIL + "</a>",
     "the side first": HEAD
@@ -121,7 +126,9 @@ def test_a_journal_reads_the_same_in_every_plausible_spelling(xml: str) -> None:
     assert (found.date, found.currency) == (date(2026, 3, 31), "EUR")
 
 
-@pytest.mark.parametrize("xml", ["", "  \n", "<transactions/>", "<transactions><transaction/></transactions>", HEAD + TAIL])
+@pytest.mark.parametrize(
+    "xml", ["", "  \n", "<transactions/>", "<transactions><transaction/></transactions>", HEAD + TAIL]
+)
 def test_an_empty_result_is_no_journal(xml: str) -> None:
     assert journals.transactions(xml) == []
     found = journals.map_journal(raw("", state="empty"), NmbrsSettings())
