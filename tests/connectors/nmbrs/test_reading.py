@@ -35,21 +35,22 @@ class Reader:
     today: date = TODAY
     cursor: Any = None
     wholes: dict[str, Whole] = field(default_factory=dict)
+    found: list[Raw] = field(default_factory=list)
+    """What the last night read, also when it ended badly."""
 
     async def night(self, days: int = 0, *, thorough: bool = False) -> list[Raw]:
         """The records of a night's reading, `days` later; calls are counted anew."""
         self.today += timedelta(days=days)
         self.box.calls.clear()
-        self.wholes = {}
-        found: list[Raw] = []
+        self.wholes, self.found = {}, []
         since = Since(self.cursor, self.start, self.companies, thorough, self.today)
         async with self.connect(self.way) as http:
             async for page in STREAM.read(http, since, self.settings):
-                self._keep(page, found)
-        return found
+                self._keep(page)
+        return self.found
 
-    def _keep(self, page: Page, found: list[Raw]) -> None:
-        found += page.records
+    def _keep(self, page: Page) -> None:
+        self.found += page.records
         self.wholes |= {one.prefix: one for one in page.wholes}
         if page.cursor is not None:
             self.cursor = json.loads(dumps(page.cursor))
@@ -385,15 +386,11 @@ async def test_a_company_without_rights_does_not_stop_the_others(reader: Reader,
         reader.box.switches["rest_faults"] = {f"/companies/{depot['uuid']}/": "40303"}
     else:
         reader.box.switches["run_faults"] = {depot["id"]: "2004"}
-    found: list[Raw] = []
     with pytest.raises(ConfigError) as refused:
-        async with reader.connect(way) as http:
-            since = Since(None, None, ("2", "1"), False, TODAY)
-            async for page in STREAM.read(http, since, reader.settings):
-                found += page.records
+        await reader.night()
     assert refused.value.key == "nmbrs.no_rights"
-    assert {one["company"] for one in found} == {"1"}
-    assert len(found) == 5
+    assert {one["company"] for one in reader.found} == {"1"}
+    assert len(reader.found) == 5
 
 
 async def test_reading_that_stopped_goes_on_where_it_was(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
