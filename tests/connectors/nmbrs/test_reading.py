@@ -413,6 +413,31 @@ async def test_reading_that_stopped_goes_on_where_it_was(reader: Reader, monkeyp
     assert set(reader.wholes) == {"1:2026:", "2:2026:", "3:2026:"}
 
 
+async def test_a_file_that_was_not_ready_is_asked_for_under_its_task_and_then_begun_anew(
+    reader: Reader, impatient: None
+) -> None:
+    reader.way = "oauth"
+    reader.box.switches["tasks_pending"] = 2
+    assert set(states(await reader.night()).values()) == {"unavailable", "unlocked"}
+    tasks = len(reader.box.books["tasks"])
+    await reader.night()
+    assert len(reader.box.books["tasks"]) == tasks
+    found = await reader.night()
+    assert len(reader.box.books["tasks"]) == tasks * 2, "the old ones are not waited for any longer"
+    assert set(states(found).values()) == {"unavailable"}
+    for task in reader.box.books["tasks"].values():
+        task["left"] = 0
+    assert set(states(await reader.night()).values()) == {"journal"}
+    assert len(reader.box.books["tasks"]) == tasks * 2
+
+
+async def test_a_run_that_is_listed_twice_is_one_run(reader: Reader) -> None:
+    plain = reader.box._runs
+    reader.box._runs = lambda company, year: plain(company, year) * 2  # type: ignore[method-assign]
+    assert len(ids(await reader.night())) == 5
+    assert not any("#" in one for one in reader.wholes["1:2026:"].source_ids)
+
+
 async def test_a_list_with_a_record_that_makes_no_sense_proves_nothing(reader: Reader) -> None:
     reader.run(3)["same"]["last"] = 99
     await reader.night()

@@ -6,7 +6,7 @@ import pytest
 
 from connectors.nmbrs import account, payments, rest
 from connectors.nmbrs.sandbox import SUBSCRIPTION, NmbrsSandbox
-from connectors.nmbrs.transport import Run, period_kind
+from connectors.nmbrs.transport import Asked, Run, period_kind
 from hub.sdk.errors import ConfigError, ReauthRequired, RecordRejected, TransientError, VendorError
 from tests.connectors.nmbrs.conftest import Connect
 from tests.connectors.support import FixedCredentials, NoLimit
@@ -17,7 +17,7 @@ async def read(connect: Connect, box: NmbrsSandbox, **facts: Any) -> list[str]:
     async with connect("oauth", **facts) as http:
         (company, *_) = await rest.companies(http)
         found = await rest.runs(http, company.id, 2026)
-        wanted = [(run, "company") for run in found.runs]
+        wanted = [Asked(run, "company") for run in found.runs]
         return [one.xml[:14] if not one.trouble else one.trouble.key
                 async for one in rest.contents(http, company.id, wanted)]  # type: ignore[arg-type]  # fmt: skip
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from connectors.nmbrs import account, soap
 from connectors.nmbrs.sandbox import OWNER, NmbrsSandbox
+from connectors.nmbrs.transport import Asked
 from hub.engine import registry
 from hub.kit.text import sentence
 from hub.runs import sentences
@@ -74,7 +75,8 @@ async def test_journals_are_asked_for_with_their_year(connect: Connect, heard: A
     async with connect("key") as http:
         (found,) = (await soap.runs(http, run["company"], 2025)).runs[:1]
         contents = [
-            one async for one in soap.contents(http, run["company"], [(found, "company"), (found, "cost_centre")])
+            one
+            async for one in soap.contents(http, run["company"], [Asked(found, "company"), Asked(found, "cost_centre")])
         ]
 
     bodies = [told(root[1][0], COMPANY) for _, root in heard[-2:]]
@@ -93,7 +95,7 @@ async def test_signs_that_mean_something_in_xml_are_escaped_once(connect: Connec
     run["transactions"][0]["lines"][0]["description"] = "Lonen & <premies>"
     async with connect("key", fields=BARE, credentials=_fixed(token)) as http:
         found = await soap.runs(http, run["company"], run["year"])
-        (content,) = [one async for one in soap.contents(http, run["company"], [(found.runs[0], "company")])]
+        (content,) = [one async for one in soap.contents(http, run["company"], [Asked(found.runs[0], "company")])]
 
     assert "<description>Lonen &amp; &lt;premies&gt;</description>" in content.xml
 
