@@ -93,6 +93,8 @@ class Combi(Owned, table=True):
     schedule: str
     start_date: Day | None = None
     status: CombiStatus = Field(default=CombiStatus.draft, sa_type=Text)
+    answered: list[str] = tree(default_factory=list)
+    """The topics of the installation that a human went through."""
     reason: dict[str, Any] | None = tree(default=None)
     """The finding that explains `attention`."""
     slot: datetime | None = moment(default=None, index=True)
@@ -179,7 +181,7 @@ class Item(Owned, table=True):
     __table_args__ = (
         Index("item_source", "combi_id", "flow", "source_id", "administration", unique=True),
         Index("item_at_hand", "combi_id", "flow", "id", postgresql_where=text("status IN ('waiting', 'unknown')")),
-        Index("item_status", "combi_id", "status", "id"),
+        Index("item_status", "combi_id", "status", "id", postgresql_include=["organisation_id"]),
         Index("item_list", "combi_id", "id"),
         Index("item_delivery", "delivery_id"),
         Index("item_due", "combi_id", "id", postgresql_where=text("note <> '' OR attach")),
@@ -225,7 +227,7 @@ class Item(Owned, table=True):
     note: str = ""
     """A message for the source's timeline that has yet to be written: its translation key."""
     attach: bool = False
-    """The printed document has yet to be hung on the booking."""
+    """What follows the booking is yet to be done: the printed form hung on it, or the source told."""
     run_id: UUID | None = None
     created_at: datetime = moment()
     updated_at: datetime = moment()
