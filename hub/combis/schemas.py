@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hub.engine.models import CombiStatus
 from hub.engine.schedule import Schedule
-from hub.runs.schemas import FindingOut
+from hub.runs.schemas import FindingOut, PostingOut
 
 
 class Body(BaseModel):
@@ -145,16 +145,6 @@ class PreviewIn(Body):
     limit: int = Field(default=50, ge=1, le=200)
 
 
-class PreviewLine(BaseModel):
-    """One line of what would be booked."""
-
-    account: str
-    name: str
-    debit: str
-    credit: str
-    description: str
-
-
 class PreviewDocument(BaseModel):
     """What would happen to one document."""
 
@@ -167,7 +157,7 @@ class PreviewDocument(BaseModel):
     currency: str
     administration: str
     action: str = Field(description="`create`, `update`, `adopt`, `ignore`, `none` or `attention`.")
-    posting: list[PreviewLine]
+    posting: list[PostingOut]
     findings: list[FindingOut]
 
 
@@ -197,7 +187,10 @@ class Suggestion(BaseModel):
     source: str
     source_label: str
     target: str
-    origin: str = Field(description="Where it comes from: `leading_code`, `name`, `default` or `none`.")
+    origin: str = Field(
+        description="Where it comes from: `table`, `same_code`, `leading_code`, `name`, `fallback`, `default`, `none`."
+    )
+    known: bool = Field(description="Whether the target has it.")
 
 
 class MappingOut(BaseModel):

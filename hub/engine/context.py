@@ -155,6 +155,12 @@ class Context:
         self.masters[administration] = known
         return known[0]
 
+    async def use_stored_master(self, administration: str) -> None:
+        """Takes the stored master data as good enough, however old."""
+        known = await self._stored_master(administration)
+        if known is not None:
+            self.masters[administration] = (known[0], self.clock.now())
+
     def master_age(self, administration: str) -> timedelta:
         """How old the master data in use is."""
         known = self.masters.get(administration)

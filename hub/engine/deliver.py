@@ -38,10 +38,12 @@ async def handle(ctx: Context, flow: str, works: Sequence[Work]) -> None:
         works = await _without_waiting(ctx, works, customers)
     await resolve(ctx, works, customers)
     ready: list[Work] = []
-    for work in await choosing.chosen(ctx, flow, works, said):
+    going = await choosing.chosen(ctx, flow, works, said)
+    standing = await sorting.standing(ctx, [work for work in going if work.findings])
+    for work in going:
         if work.ignored is not None:
             verdicts.ignore(ctx, work, said)
-        elif work.findings:
+        elif work.findings and work.id not in standing:
             verdicts.park(ctx, work, ItemStatus.finding, said)
         else:
             ready.append(work)

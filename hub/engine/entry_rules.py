@@ -108,28 +108,30 @@ def propose_account(line: EntryLine, settings: CombiSettings, table: Table, mast
     for words in named if line.account else (line.account_name, NAMELESS):
         if words and words in table:
             code = code_of(table[words], master)
-            return Proposal(code, "table", _stands(code, master))
+            return Proposal(code, "table", account_stands(code, master))
     if not line.account:
         fallback = code_of(settings.fallback_account, master)
-        return Proposal(fallback, "fallback" if fallback else "none", bool(fallback) and _stands(fallback, master))
+        return Proposal(
+            fallback, "fallback" if fallback else "none", bool(fallback) and account_stands(fallback, master)
+        )
     if settings.account_mode == "transpose":
         return Proposal("", "none", known=False)
-    return Proposal(line.account, "same_code", _stands(line.account, master))
+    return Proposal(line.account, "same_code", account_stands(line.account, master))
 
 
 def propose_centre(centre: Label | None, settings: CombiSettings, table: Table, master: Master) -> Proposal:
     """The target's cost centre: table, then the same code, or the default for a line that has none."""
     if centre is None or settings.cost_centre_mode == "none":
         default = centre_code(settings.default_cost_centre, master)
-        return Proposal(default, "fallback" if default else "none", bool(default) and _centre_stands(default, master))
+        return Proposal(default, "fallback" if default else "none", bool(default) and centre_stands(default, master))
     for words in (centre.id, centre_words(centre), centre.label):
         if words and words in table:
             code = centre_code(table[words], master)
-            return Proposal(code, "table", _centre_stands(code, master))
+            return Proposal(code, "table", centre_stands(code, master))
     if settings.cost_centre_mode == "table":
         return Proposal("", "none", known=False)
     for code in (centre.id, leading_code(centre.label), centre.label):
-        if code and _centre_stands(code, master):
+        if code and centre_stands(code, master):
             return Proposal(code, "same_code", known=True)
     return Proposal(centre.id, "same_code", known=False)
 
@@ -241,9 +243,11 @@ def _cost_centre(
     return ""
 
 
-def _stands(account: str, master: Master) -> bool:
+def account_stands(account: str, master: Master) -> bool:
+    """Whether it can be booked on, as far as the package says."""
     return master.accounts is None or master.account(account) is not None
 
 
-def _centre_stands(code: str, master: Master) -> bool:
+def centre_stands(code: str, master: Master) -> bool:
+    """Whether the administration has this cost centre, as far as the package says."""
     return master.cost_centres is None or any(one.id == code for one in master.cost_centres)

@@ -116,13 +116,6 @@ async def documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[Previe
 
 async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:
     document = work.document or _read_anyway(ctx, work)
-    lines: tuple[PostingLine, ...] = ()
-    if work.booking is not None:
-        master = ctx.masters.get(work.administration)
-        lines = posting(work.booking, master[0] if master else Master(administration=work.administration or "-"))
-        # A debtor that is still to be made has no number yet, and some packages choose the account themselves.
-        nameless = (UNKNOWN_CUSTOMER, NO_ACCOUNT)
-        lines = tuple(one.model_copy(update={"account": ""}) if one.account in nameless else one for one in lines)
     invoice = document if isinstance(document, SalesInvoice) else None
     ignored = (work.ignored.reason,) if work.ignored else ()
     return PreviewDocument(
@@ -135,9 +128,22 @@ async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:
         currency=getattr(document, "currency", ""),
         administration=work.administration,
         action=action,
-        posting=lines,
+        posting=_posting(ctx, work),
         findings=(*work.findings, *ignored),
     )
+
+
+def _posting(ctx: Context, work: Work) -> tuple[PostingLine, ...]:
+    """Debit and credit of a resolved work.
+
+    A debtor that is still to be made has no number yet, and some packages choose the account themselves.
+    """
+    if work.booking is None:
+        return ()
+    master = ctx.masters.get(work.administration)
+    lines = posting(work.booking, master[0] if master else Master(administration=work.administration or "-"))
+    nameless = (UNKNOWN_CUSTOMER, NO_ACCOUNT)
+    return tuple(one.model_copy(update={"account": ""}) if one.account in nameless else one for one in lines)
 
 
 def _read_anyway(ctx: Context, work: Work) -> Document | None:

@@ -190,10 +190,10 @@ async def _reopen(session: AsyncSession, run: Run, combi: Combi, now: datetime) 
               (status = 'finding' AND (tried_version <> :version OR retry_at <= :now OR :failed
                  OR findings @> '[{"key": "customer_not_ready"}]'))
               OR (status = 'rejected' AND (tried_version <> :version OR :failed))
-              OR (status = 'ignored' AND delivery_id IS NULL AND raw IS NOT NULL AND (tried_version <> :version
-                 OR findings @> '[{"key": "before_start_date"}]'
+              OR (status = 'ignored' AND delivery_id IS NULL AND raw IS NOT NULL AND vanished_at IS NULL
+                 AND (tried_version <> :version OR findings @> '[{"key": "before_start_date"}]'
                     AND (cast(:start AS date) IS NULL OR date >= :start))))
-             AND (cast(:documents AS text[]) IS NULL OR source_id = ANY(:documents))"""
+            AND (cast(:documents AS text[]) IS NULL OR source_id = ANY(:documents))"""
         ),
         {
             "combi": combi.id,
