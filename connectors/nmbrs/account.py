@@ -80,20 +80,24 @@ async def named(http: Http, chosen: Sequence[str] = (), held: Mapping[str, str] 
     return names
 
 
-async def companies(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
-    """The companies to choose from."""
-    names = await named(http)
+async def companies(http: Http, chosen: Mapping[str, Any]) -> Sequence[Option]:
+    """The companies to choose from, those that were chosen already under the value that they were chosen by."""
+    names = await named(http, _chosen(chosen))
     return [Option(value, f"{value} · {one.name}" if one.name else value) for value, one in names.items()]
+
+
+def _chosen(chosen: Mapping[str, Any]) -> list[str]:
+    several = chosen.get("administrations")
+    return [str(one) for one in several] if isinstance(several, Mapping) else []
 
 
 async def cost_centres(http: Http, chosen: Mapping[str, Any]) -> Sequence[Option]:
     """The cost centres of the chosen companies, of all when none is chosen."""
-    several = chosen.get("administrations")
-    wanted = [str(one) for one in several] if isinstance(several, Mapping) else []
+    wanted = _chosen(chosen)
     found: dict[str, str] = {}
     for value, one in (await named(http, wanted)).items():
         if value in wanted or not wanted:
-            found |= (await transport(http).cost_centres(http, one.id)).by_code
+            found |= await transport(http).cost_centres(http, one.id)
     return [Option(code, f"{code} · {words}" if words else code) for code, words in found.items()]
 
 

@@ -160,7 +160,7 @@ async def _look(sweep: Sweep, company: str, year: int) -> AsyncIterator[Page]:
     if not (recent or sweep.since.thorough or _turn(sweep, place, kept["day"], RECENT_DAYS)):
         return
     listed = await transport(sweep.http).runs(sweep.http, sweep.names[company], year)
-    named_runs = _in_order(listed, company)
+    named_runs = journals.in_order(listed, company)
     wanted: list[tuple[Run, Split]] = []
     for key, run in named_runs:
         entry = kept["runs"].get(key)
@@ -180,17 +180,6 @@ async def _look(sweep: Sweep, company: str, year: int) -> AsyncIterator[Page]:
             raise sweep.down
     kept["day"] = sweep.today.isoformat()
     _prove(sweep, f"{place}:", kept, listed, named_runs)
-
-
-def _in_order(listed: Runs, company: str) -> list[tuple[str, Run]]:
-    """Each run with its key. Runs that share all natural facts are told apart by the order in which they were made."""
-    counts: dict[str, int] = {}
-    found: list[tuple[str, Run]] = []
-    for run in sorted(listed.runs, key=lambda one: (one.first, one.last, one.number, one.made_at, one.description)):
-        plain = f"{company}:{run.year}:{run.first}-{run.last}:{run.number}"
-        counts[plain] = counts.get(plain, 0) + 1
-        found.append((plain if counts[plain] == 1 else f"{plain}#{counts[plain]}", run))
-    return found
 
 
 async def _eligible(sweep: Sweep, company: str, run: Run) -> bool:
@@ -285,10 +274,10 @@ def _miss(sweep: Sweep, company: str, kept: State, key: str, content: Content) -
     """A journal that could not be had now: asked for again the next time, and shown when it was never read."""
     trouble, entry = content.trouble, kept["runs"].get(key)
     unreadable = trouble is not None and trouble.key == "nmbrs.journal_unreadable"
-    if isinstance(trouble, TransientError) and trouble.key != "nmbrs.not_ready":
-        # A journal that failed before may be one that always does: it says nothing of the others.
-        if sweep.failing is not None and (entry is None or entry["mark"] != "missing"):
-            sweep.down = trouble
+    # A journal that failed the last time too may be one that always does: it says nothing of the others.
+    again = entry is not None and entry["mark"] == "missing"
+    if isinstance(trouble, TransientError) and trouble.key != "nmbrs.not_ready" and not again:
+        sweep.down = sweep.failing and trouble
         sweep.failing = trouble
     if entry is not None and entry["hash"]:
         entry["day"] = ""

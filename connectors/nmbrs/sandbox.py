@@ -38,9 +38,8 @@ WORDS = {
 }  # fmt: skip
 TITLES = {
     "40033": "Parameter_Invalid", "40101": "Missing_Token", "40102": "Invalid_Token",
-    "40303": "Unauthorized_AccessData", "40304": "Invalid_Subscription", "40306": "Several_Debtors", "40401": "Not_Found",
-    "42908": "Too_Many_Calls",
-    "42909": "Quota_Exceeded", "50001": "Internal_Error",
+    "40303": "Unauthorized_AccessData", "40304": "Invalid_Subscription", "40306": "Several_Debtors",
+    "40401": "Not_Found", "42908": "Too_Many_Calls", "42909": "Quota_Exceeded", "50001": "Internal_Error",
 }  # fmt: skip
 CREDIT = ("1700", "1720", "1830", "2100")
 Record = dict[str, Any]
@@ -91,6 +90,7 @@ class NmbrsSandbox(Sandbox):
             "action_required": True,  # a call without SOAPAction is refused, as was seen of some clients
             "domain_required": False,  # the vendor: optional
             "soap_faults": {},  # {operation: code}
+            "run_faults": {},  # {id of a run or a company: code}, over SOAP
             "soap_html": False,  # every SOAP answer is a gateway's page with status 503
             "nil": False,  # empty fields as xsi:nil instead of left out
             "empty_list": "element",  # element | missing: a list without records
@@ -294,6 +294,9 @@ class NmbrsSandbox(Sandbox):
             etree.QName(one).namespace != own for one in asked
         ):
             raise Fault("9999")
+        for _, asked_for in given:
+            if code := self.switches["run_faults"].get(asked_for):
+                raise Fault(str(code))
         return self._result(name, dict(given), own, domain)
 
     def _check_action(self, request: Request, own: str, operation: str) -> None:

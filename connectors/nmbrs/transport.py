@@ -1,11 +1,12 @@
 """What both of Nmbrs' APIs can tell: the seam behind which SOAP and REST stand."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from hub.sdk.errors import VendorError
 from hub.sdk.http import Http
+from hub.sdk.reading import text
 
 LAST_PERIOD = 53
 Split = Literal["company", "cost_centre"]
@@ -62,13 +63,6 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Names:
-    """Codes with their words, such as cost centres."""
-
-    by_code: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Transport:
     """One of the two APIs."""
 
@@ -82,7 +76,8 @@ class Transport:
     """The journals of these runs of one company (id), in any order."""
     kind: Callable[[Http, str], Awaitable[str]]
     """How a company (id) pays: `month`, `4-weeks`, `week`; empty when that is not known."""
-    cost_centres: Callable[[Http, str], Awaitable[Names]]
+    cost_centres: Callable[[Http, str], Awaitable[Mapping[str, str]]]
+    """Code -> words of the cost centres of a company (id)."""
 
 
 def period_kind(said: str) -> str:
@@ -98,14 +93,7 @@ def period_kind(said: str) -> str:
     return "week" if word in ("w", "1w", "1week", "week", "weekly", "1weeks") else ""
 
 
-def ident(value: object) -> str:
-    """An id or number in text form; empty for nothing and for an empty id (dossier 9: int here, text there)."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return ""
-    return str(value).strip()
-
-
 def number(value: object) -> str:
     """A company's or run's number: the same text, whether it came as 7, "7" or "007" (an int in SOAP)."""
-    word = ident(value)
+    word = text(value)
     return str(int(word)) if word.isdecimal() else word

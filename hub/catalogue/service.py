@@ -125,5 +125,10 @@ def _field(name: str, field: ConnectField, language: str) -> ConnectFieldOut:
     key = f"connect.{name}.{field.name}"
     label = text.sentence(key, language) if text.known(key) else field.name.replace("_", " ")
     return ConnectFieldOut(
-        name=field.name, label=label, pattern=field.pattern, secret=field.secret, example=field.example
+        name=field.name,
+        label=label,
+        pattern=field.pattern,
+        secret=field.secret,
+        optional=field.optional,
+        example=field.example,
     )

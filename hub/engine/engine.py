@@ -337,19 +337,24 @@ def _open_questions(ctx: Context) -> list[Finding]:
 
 async def _companies(ctx: Context) -> Sequence[Option]:
     provider = ctx.source.connector.options.get("companies")
-    return await provider(ctx.source.http, {}) if provider else [Option(ctx.source.tenant, ctx.source.tenant)]
+    chosen = {"administrations": dict(ctx.settings.administrations)}
+    return await provider(ctx.source.http, chosen) if provider else [Option(ctx.source.tenant, ctx.source.tenant)]
 
 
 async def _check_administrations(ctx: Context) -> list[Finding]:
-    """Every company has an administration that exists, or is left out on purpose."""
+    """Every company has an administration that exists, or is left out on purpose.
+
+    Of a payroll package companies are chosen, out of perhaps all clients of an accountant: at least one.
+    """
     if "administrations" not in ctx.target.connector.options:
         return []
     findings: list[Finding] = []
     companies = await _companies(ctx)
+    enough = "journals" in ctx.flows() and bool(ctx.settings.administrations)
     places = {one.value for one in await ctx.target.connector.options["administrations"](ctx.target.http, {})}
     for company in companies:
         place = ctx.settings.administrations.get(company.value)
-        if place is None and company.value not in ctx.settings.ignored_companies:
+        if place is None and not enough and company.value not in ctx.settings.ignored_companies:
             values = {"company": company.label}
             findings.append(Finding(key="company_without_administration", values=values, field="administrations"))
         elif place is not None and place not in places:

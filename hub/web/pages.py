@@ -280,8 +280,8 @@ async def _retyped(
     """Keys typed anew for a connection that stands: tried first, then kept."""
     given = {name.removeprefix("fields."): value for name, value in form.items() if name.startswith("fields.")}
     try:
-        asked = connecting.wanted(connection.connector, connection.auth, {**connection.fields, **given})
-        identity = await connecting.tried(clients, asked, str(connection.id))
+        asked = connecting.rewanted(connection, connection.auth, given)
+        identity = await connecting.tried(clients, asked, str(connection.id), language_of(request))
         async with clients.database.tenant(visitor.organisation_id) as session:
             locked = await repository.locked(session, connection.id)
             if locked is None:
@@ -344,7 +344,7 @@ async def _install_page(
 
 
 def _way(auth: Auth) -> dict[str, Any]:
-    return {"kind": auth.kind, "fields": [(one.name, one.secret, one.example) for one in auth.fields]}
+    return {"kind": auth.kind, "fields": [(one.name, one.secret, one.example, one.optional) for one in auth.fields]}
 
 
 def _who(connection: Any) -> str:
