@@ -21,7 +21,7 @@ class ConnectFieldOut(BaseModel):
 class AuthOut(BaseModel):
     """One way to get in; the first of the list is the advised one."""
 
-    kind: Literal["oauth", "key", "session"]
+    kind: Literal["oauth", "key", "session", "file"]
     fields: list[ConnectFieldOut]
 
 

@@ -24,7 +24,7 @@ class ConnectionCreate(_Body):
     connector: Annotated[str, Field(max_length=50, examples=["simplicate"])]
     fields: Fields = {}
     auth: Annotated[
-        Literal["oauth", "key", "session"] | None,
+        Literal["oauth", "key", "session", "file"] | None,
         Field(description="The way to get in; left out: the one the fields are of."),
     ] = None
     return_url: Annotated[
@@ -62,7 +62,7 @@ class ConnectionOut(BaseModel):
 
     id: UUID
     connector: str
-    auth: Literal["oauth", "key", "session"]
+    auth: Literal["oauth", "key", "session", "file"]
     status: Literal["pending", "active", "needs_reauth", "revoked"]
     fields: dict[str, str]
     identity: IdentityOut | None = Field(description="Null until somebody gave consent.")

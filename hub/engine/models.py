@@ -225,7 +225,7 @@ class Item(Owned, table=True):
     note: str = ""
     """A message for the source's timeline that has yet to be written: its translation key."""
     attach: bool = False
-    """The printed document has yet to be hung on the booking."""
+    """What follows the booking is yet to be done: the printed form hung on it, or the source told."""
     run_id: UUID | None = None
     created_at: datetime = moment()
     updated_at: datetime = moment()

@@ -212,15 +212,22 @@ def _booked(ctx: Context, job: Job, receipt: Receipt, verdicts: Verdicts, *, sta
         target_ref=receipt.ref or job.ref,
         target_label=receipt.label,
         note=note_key(work.flow, "booked") if first and noted(ctx, work) and ctx.settings.note_success else None,
-        attach=True if first and ctx.settings.attach_document and _printed(ctx, work) else None,
+        attach=True if _has_sequel(ctx, work, receipt, first=first) else None,
     )
 
 
-def _printed(ctx: Context, work: Work) -> bool:
-    """Whether the source prints such a document and the target takes it."""
+def _has_sequel(ctx: Context, work: Work, receipt: Receipt, *, first: bool) -> bool:
+    """Whether a booking is followed by a printed form hung on it, or by telling the source.
+
+    What waits for a file stands nowhere yet: the source is not told.
+    """
     if ctx.recipe.direction(work.flow) == "back":
         return False
-    return ctx.stream(work.flow).attachment is not None and ctx.writer(work.flow).attach is not None
+    stream = ctx.stream(work.flow)
+    if stream.acknowledge is not None and not receipt.filed:
+        return True
+    printed = stream.attachment is not None and ctx.writer(work.flow).attach is not None
+    return printed and first and ctx.settings.attach_document
 
 
 def _reversed(ctx: Context, job: Job, stood: Stood, receipt: Receipt, verdicts: Verdicts) -> None:
@@ -316,4 +323,5 @@ def _receipt_row(receipt: Receipt, job: Job) -> Mapping[str, Any]:
         "existed": receipt.existed,
         "warnings": list(receipt.warnings),
         "fingerprint": receipt.fingerprint,
+        "filed": receipt.filed,
     }

@@ -177,7 +177,8 @@ def _forget(home: Any, name: str) -> None:
 def _valid_manifest(subject: _Subject) -> Iterable[str]:
     if not subject.manifest.auth:
         yield "the manifest names no way to get in"
-    if any(way.typed and not any(one.secret for one in way.fields) for way in subject.manifest.auth):
+    keyed = [way for way in subject.manifest.auth if way.typed and way.kind != "file"]
+    if any(not any(one.secret for one in way.fields) for way in keyed):
         yield "a way in by key or session has no secret field"
 
 

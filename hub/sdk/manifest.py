@@ -100,7 +100,8 @@ class Session(Facts):
 class Auth(Facts):
     """One way to get in. A package may offer several; the first is what we advise."""
 
-    kind: Literal["oauth", "key", "session"]
+    kind: Literal["oauth", "key", "session", "file"]
+    """`file`: nothing is ever called; what is booked waits for a file that the customer imports by hand."""
     fields: tuple[ConnectField, ...] = ()
     headers: Mapping[str, str] = {}
     """Headers of every call; `{name}` is replaced by that secret or field, `session_token` among them."""
