@@ -213,11 +213,15 @@ async def callback(request: Request) -> Response:
     try:
         done = await oauth.arrive(clients, answer, browsers.hashed(secret) if secret else None)
     except Refused as refusal:
+        if refusal.installation_id is not None:
+            return await installing.refused(hub, refusal.installation_id, refusal)
         return _refused_page(request, refusal)
     except ConfigError as error:
         return html.message(request, 503, f"finding.{error.key}", **error.values)
     if done.installation_id is not None:
-        return await installing.consented(hub, done.installation_id)
+        return await installing.consented(
+            hub, request, done.installation_id, (done.connection.connector, done.asked_id)
+        )
     if done.return_url:
         url = oauth.returning(done.return_url, done.asked_id, str(done.connection.status))
         return RedirectResponse(url, 303, {"Cache-Control": "no-store"})

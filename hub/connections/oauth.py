@@ -36,6 +36,9 @@ _log = structlog.get_logger(__name__)
 class Refused(Exception):
     """The trip ends here. `key` is a sentence under `connections.page`; nothing was changed."""
 
+    installation_id: UUID | None = None
+    """The installation that this browser was in."""
+
     def __init__(self, key: str, status: int = 400, **values: str) -> None:
         super().__init__(key)
         self.key = key
@@ -135,6 +138,14 @@ def challenge(verifier: str, method: str) -> str:
 async def arrive(clients: ConnectionClients, answer: Mapping[str, str], browser: str | None) -> Connected:
     """Take the package's answer (`state` with `code` or `error`) from a browser. Raises Refused: nothing changed."""
     attempt = await _use(clients, answer.get("state", ""), browser)
+    try:
+        return await _arrived(clients, attempt, answer)
+    except Refused as refusal:
+        refusal.installation_id = attempt.installation_id
+        raise
+
+
+async def _arrived(clients: ConnectionClients, attempt: OAuthAttempt, answer: Mapping[str, str]) -> Connected:
     async with clients.database.tenant(attempt.organisation_id) as session:
         connection = await repository.holder(session, attempt.connection_id)
     if connection is None or connection.status == ConnectionStatus.revoked:
@@ -161,10 +172,12 @@ async def _use(clients: ConnectionClients, state: str, browser: str | None) -> O
     async with clients.database.system() as session:
         attempt = await repository.attempt(session, vault.hashed(state))
         now = clients.clock.now()
-        if attempt is None or attempt.used_at is not None or attempt.expires_at <= now:
+        if attempt is None or browser is None or not secrets.compare_digest(attempt.browser, browser):
             raise Refused("state_invalid")
-        if browser is None or not secrets.compare_digest(attempt.browser, browser):
-            raise Refused("state_invalid")
+        if attempt.used_at is not None or attempt.expires_at <= now:
+            late = Refused("state_invalid")
+            late.installation_id = attempt.installation_id
+            raise late
         attempt.used_at = now
     return attempt
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -278,6 +278,13 @@ class Engine:
     async def preview(self, organisation_id: UUID, combi_id: UUID, limit: int = previews.LIMIT) -> previews.Preview:
         """What would be booked now. Raises VendorError when a package cannot be read."""
         return await previews.preview(await self.context(organisation_id, combi_id), limit)
+
+    async def posting(
+        self, organisation_id: UUID, combi_id: UUID, flow: str, raw: Mapping[str, Any]
+    ) -> previews.PreviewDocument | None:
+        """What one stored record would be booked as under the settings of now; None: unreadable. Raises VendorError."""
+        shown = await previews.documents(await self.context(organisation_id, combi_id), flow, [raw])
+        return shown[0] if shown else None
 
     async def suggest(self, organisation_id: UUID, combi_id: UUID, table: str) -> list[mapping.Suggestion]:
         """Suggestions for a mapping table."""

@@ -48,18 +48,18 @@ class Preview(Part):
 
 async def preview(ctx: Context, limit: int = LIMIT) -> Preview:
     """What a run would do now with the first `limit` documents of each flow."""
-    documents: list[PreviewDocument] = []
+    shown: list[PreviewDocument] = []
     complete = True
     for flow in ctx.flows():
         if flow in ("payments", "customers"):
             continue
-        raws, more = await _first(ctx, flow, limit)
+        raws, more = await first(ctx, flow, limit)
         complete = complete and not more
-        documents.extend(await _documents(ctx, flow, raws))
-    return Preview(documents=tuple(documents), complete=complete)
+        shown.extend(await documents(ctx, flow, raws))
+    return Preview(documents=tuple(shown), complete=complete)
 
 
-async def _first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
+async def first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
     """Raw records: first those that wait or are parked here, then what the source has that we have not read yet."""
     stream = ctx.stream(flow)
     raws = await _parked(ctx, flow, limit)
@@ -83,7 +83,8 @@ async def _parked(ctx: Context, flow: str, limit: int) -> list[Raw]:
         return [row.raw for row in found]
 
 
-async def _documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[PreviewDocument]:
+async def documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[PreviewDocument]:
+    """What would become of these records of a flow, in their order; one that cannot be read at all is left out."""
     by_id: dict[str, Work] = {}
     for raw in raws:
         try:
