@@ -48,7 +48,7 @@ ENGINE_SETTINGS = frozenset(
     }
 )
 """Names that the engine's own settings have taken; a test holds it equal to them."""
-ENGINE_LISTS = frozenset({"companies", "administrations", "accounts"})
+ENGINE_LISTS = frozenset({"companies", "administrations", "accounts", "cost_centres"})
 """Live lists that the engine asks for by name."""
 LINES_WANTED, LINES_ALLOWED, LINES_PER_FLOW, LINES_PER_PROTOCOL = 350, 325, 275, 350
 """Of product code: wanted, and allowed at most for what every connector needs and for each flow and protocol more."""
@@ -205,6 +205,8 @@ def _promises(subject: _Subject) -> Iterable[str]:
         writer = made.targets.get(name)
         if writer and facts.on_change is OnChange.update and writer.update is None:
             yield f"target {name} promises on_change: update and has no update"
+        if writer and facts.on_change is OnChange.reverse and writer.reversal is None:
+            yield f"target {name} promises on_change: reverse and has no reversal"
     if not (made.sources or made.settlements or made.targets):
         yield "it reads nothing and writes nothing"
 
@@ -221,6 +223,8 @@ def _choices(subject: _Subject) -> Iterable[str]:
     books = {"invoices", "customers", "journals"} & set(made.targets)
     if books and "administrations" not in made.options:
         yield "a package that is booked in must list its administrations"
+    if "journals" in made.targets and "cost_centres" not in made.options:
+        yield "a package that takes journal entries must list its cost centres, even if it has none"
     if books and made.master is None:
         yield "a package that is booked in must give its master data"
 
