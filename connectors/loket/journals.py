@@ -83,12 +83,14 @@ def _ignored(raw: Raw, run: Raw, called: str, reason: Finding, settings: LoketSe
     """A run that is listed and not booked, with what it shows of itself."""
     period = runs.period_of(run)
     year, at = whole(value(period, "year")), whole(value(period, "periodNumber"))
+    lines = [_line(line, 0, settings, _Problems(called)) for line in raw.get("lines") or ()]
     return Ignored(
         source_id=runs.key(raw),
         reason=reason,
         number=called,
         date=runs.entry_day(run, settings),
         period=f"{year}-{at:02d}" if year is not None and at is not None else "",
+        amount=sum((debit for line in lines for debit, _ in line.sides), Decimal(0)) if lines else None,
         currency="EUR",
     )
 
