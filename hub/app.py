@@ -27,6 +27,7 @@ from hub.runs.endpoints import router as runs
 from hub.statistics.endpoints import health
 from hub.statistics.endpoints import router as statistics
 from hub.web.pages import router as pages
+from hub.web.pages import visit
 
 API = (catalogue, connections, combis, runs, batches, statistics, notifications, organisations)
 TITLE = "Combihub"
@@ -60,6 +61,7 @@ def create_app(hub: Hub | None = None) -> FastAPI:
         app.include_router(router)
     problem.install(app)
     errors.install(app)
+    visit.install(app)
     app.add_middleware(Frame, https=bool(hub and hub.config.base_url.startswith("https://")))
     return app
 

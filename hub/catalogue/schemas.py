@@ -14,6 +14,7 @@ class ConnectFieldOut(BaseModel):
     label: str
     pattern: str = Field(description="Regular expression the whole value must match.")
     secret: bool = Field(description="Write-only: never shown again.")
+    optional: bool = Field(default=False, description="May be left out.")
     example: str
 
 

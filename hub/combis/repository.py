@@ -22,6 +22,7 @@ _ROW = f"""SELECT c.id, c.recipe, c.name, c.status, c.reason, c.schedule, c.star
     c.target_connection_id, t.connector AS target_connector, t.status AS target_status,
     coalesce(nullif(t.identity->>'name', ''), t.identity->>'email', '') AS target_name,
     r.id AS run_id, r.outcome AS run_outcome, r.reason AS run_reason, r.finished_at AS run_finished_at,
+    (SELECT id FROM run WHERE combi_id = c.id AND finished_at IS NULL) AS going_on,
     {
     ", ".join(
         f"(SELECT count(*) FROM (SELECT 1 FROM item WHERE combi_id = c.id AND status = '{status}' LIMIT {MOST})"
@@ -39,7 +40,7 @@ _PAGE = text(_ROW % "id < :before AND (cast(:status AS text) IS NULL OR status =
 
 
 async def row(session: HubSession, combi_id: UUID) -> RowMapping | None:
-    """A combi with its sides, its last run and its counts."""
+    """A combi with its sides, its last run, the run that is going on and its counts."""
     return (await session.execute(_ONE, {"id": combi_id, "limit": 1})).mappings().one_or_none()
 
 
@@ -62,6 +63,33 @@ async def mapping(session: HubSession, combi_id: UUID, table: str) -> Sequence[M
     """The entries of a table, by source."""
     asked = select(Mapping).where(col(Mapping.combi_id) == combi_id, col(Mapping.table_name) == table)
     return (await session.exec(asked.order_by(col(Mapping.source)))).all()
+
+
+async def accounts(session: HubSession, connection_id: UUID) -> Sequence[RowMapping]:
+    """The ledger accounts (`number`, `name`) that the target was last seen to have and that can be booked on."""
+    found = await session.execute(
+        text(
+            """SELECT DISTINCT a.one->>'number' AS number, a.one->>'name' AS name
+            FROM connection c JOIN masterdata m ON m.connection_id IN (c.id, c.same_as)
+            CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(m.value->'accounts') WHEN 'array'
+              THEN m.value->'accounts' ELSE '[]' END) AS a(one)
+            WHERE c.id = :id AND NOT coalesce(cast(a.one->>'blocked' AS boolean), false) ORDER BY 1, 2"""
+        ),
+        {"id": connection_id},
+    )
+    return found.mappings().all()
+
+
+async def map_one(session: HubSession, entry: Mapping) -> None:
+    """Puts one entry into a table; what stood there for the same word gives way."""
+    await session.execute(
+        text(
+            """INSERT INTO mapping (id, organisation_id, combi_id, table_name, source, target)
+            VALUES (:id, :organisation_id, :combi_id, :table_name, :source, :target)
+            ON CONFLICT (combi_id, table_name, source) DO UPDATE SET target = excluded.target"""
+        ),
+        entry.model_dump(),
+    )
 
 
 async def clear_mapping(session: HubSession, combi_id: UUID, table: str) -> None:

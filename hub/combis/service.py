@@ -224,6 +224,24 @@ async def replace_mapping(
     touch(combi, hub)
 
 
+async def map_one(session: HubSession, hub: Hub, combi: Combi, table: str, entry: MappingEntry) -> None:
+    """Puts one entry into a table of a locked combi; parked documents are tried again under it. Raises 404."""
+    known_table(table)
+    await repository.map_one(
+        session,
+        Mapping(
+            id=new_id(hub.clock),
+            organisation_id=combi.organisation_id,
+            combi_id=combi.id,
+            table_name=table,
+            source=entry.source,
+            target=entry.target,
+        ),
+    )
+    combi.settings_version += 1
+    touch(combi, hub)
+
+
 def known_table(table: str) -> None:
     """Returns when there is such a mapping table. Raises the 404 problem."""
     if table not in TABLES:

@@ -41,6 +41,10 @@ class ReauthorizeBody(_Body):
     """New consent for a connection."""
 
     fields: Annotated[Fields, Field(description="For a connection by key or session: its connect fields anew.")] = {}
+    auth: Annotated[
+        Literal["oauth", "key", "session"] | None,
+        Field(description="Another of the package's ways in, to move the connection to; left out: as it is."),
+    ] = None
     return_url: Annotated[str | None, Field(max_length=2000)] = None
 
 

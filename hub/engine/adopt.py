@@ -240,7 +240,8 @@ async def _live(ctx: Context, flow: str, writer: TargetWriter, work: Work) -> li
         return []
     ctx.lease.check()
     http = ctx.destination(flow).http
-    if found := list(await writer.match(http, work.booking)):
+    found = list(await writer.match(http, work.booking))
+    if found or writer.match_is_proof:
         return found
     if work.flow != "customers":
         return []

@@ -112,7 +112,7 @@ async def _exists(session: AsyncSession, clock: Clock, item: Item, row: Delivery
         row.state = DeliveryState.recorded
         row.recorded_at = clock.now()
         row.adopted = True
-        row.ref = target_ref or row.ref or _named(item)
+        row.ref = target_ref or row.ref or named(item)
         row.fingerprint = item.fingerprint
         stands = await _standing(session, item, row.ref)
         if stands is not None:
@@ -126,7 +126,7 @@ async def _exists(session: AsyncSession, clock: Clock, item: Item, row: Delivery
     _touch(session, clock, item, "item.resolved_exists", ref=item.target_ref)
 
 
-def _named(item: Item) -> str:
+def named(item: Item) -> str:
     """The booking that a finding asks about."""
     return next((str(one["values"]["ref"]) for one in item.findings if one.get("values", {}).get("ref")), "")
 

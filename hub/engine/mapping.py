@@ -1,6 +1,6 @@
 """Suggestions for a mapping table: what the source says, what the target has, and where the idea comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.chart import Master
 from hub.accounting.documents import SalesInvoice
+from hub.engine import preview as previews
 from hub.engine.context import Context
+from hub.engine.models import CombiStatus
 from hub.engine.resolve import document_of
 from hub.engine.settings import leading_code
 from hub.sdk.errors import Malformed
 
 TABLES = ("ledger_accounts", "cost_centres", "vat_classes")
 LATEST = 500
+LIVE = 100
+"""How many documents are read from the source while none is stored yet."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,16 @@ class Suggestion:
 
 
 async def suggest(ctx: Context, table: str) -> list[Suggestion]:
-    """For every word that recent documents use in this table's place."""
+    """For every word that recent documents use in this table's place; before the first run also what the source lists.
+
+    Raises VendorError when a package that is asked cannot be reached.
+    """
     if table != "ledger_accounts":
         return []
     words: dict[str, None] = {}
+    if ctx.combi.status == CombiStatus.draft and "revenue_groups" in ctx.source.connector.options:
+        listed = await ctx.source.connector.options["revenue_groups"](ctx.source.http, {})
+        words.update(dict.fromkeys(one.label for one in listed if one.label))
     for invoice in await _invoices(ctx):
         for line in invoice.lines:
             if line.revenue_group and line.revenue_group.label:
@@ -55,8 +65,13 @@ def _suggestion(word: str, master: Master, default: str) -> Suggestion:
 
 
 async def _invoices(ctx: Context) -> list[SalesInvoice]:
+    raws: Sequence[Mapping[str, Any]]
+    if "invoices" not in ctx.flows():
+        return []
     async with ctx.database.tenant(ctx.organisation_id) as session:
         raws = await _raws(session, ctx)
+    if not raws and ctx.combi.status == CombiStatus.draft:
+        raws, _ = await previews.first(ctx, "invoices", LIVE)
     found: list[SalesInvoice] = []
     for raw in raws:
         try:

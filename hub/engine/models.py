@@ -93,6 +93,8 @@ class Combi(Owned, table=True):
     schedule: str
     start_date: Day | None = None
     status: CombiStatus = Field(default=CombiStatus.draft, sa_type=Text)
+    answered: list[str] = tree(default_factory=list)
+    """The topics of the installation that a human went through."""
     reason: dict[str, Any] | None = tree(default=None)
     """The finding that explains `attention`."""
     slot: datetime | None = moment(default=None, index=True)

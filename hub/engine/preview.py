@@ -14,6 +14,7 @@ from hub.engine.context import Context
 from hub.engine.models import DeliveryState, ItemStatus
 from hub.engine.read import companies_of, position
 from hub.engine.resolve import UNKNOWN_CUSTOMER, Work, document_of, needed_customers, resolve
+from hub.engine.rules import NO_ACCOUNT
 from hub.kit.ids import new_id
 from hub.sdk.connector import Raw, Since
 from hub.sdk.errors import Malformed
@@ -47,18 +48,18 @@ class Preview(Part):
 
 async def preview(ctx: Context, limit: int = LIMIT) -> Preview:
     """What a run would do now with the first `limit` documents of each flow."""
-    documents: list[PreviewDocument] = []
+    shown: list[PreviewDocument] = []
     complete = True
     for flow in ctx.flows():
         if flow in ("payments", "customers"):
             continue
-        raws, more = await _first(ctx, flow, limit)
+        raws, more = await first(ctx, flow, limit)
         complete = complete and not more
-        documents.extend(await _documents(ctx, flow, raws))
-    return Preview(documents=tuple(documents), complete=complete)
+        shown.extend(await documents(ctx, flow, raws))
+    return Preview(documents=tuple(shown), complete=complete)
 
 
-async def _first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
+async def first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
     """Raw records: first those that wait or are parked here, then what the source has that we have not read yet."""
     stream = ctx.stream(flow)
     raws = await _parked(ctx, flow, limit)
@@ -82,7 +83,8 @@ async def _parked(ctx: Context, flow: str, limit: int) -> list[Raw]:
         return [row.raw for row in found]
 
 
-async def _documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[PreviewDocument]:
+async def documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[PreviewDocument]:
+    """What would become of these records of a flow, in their order; one that cannot be read at all is left out."""
     by_id: dict[str, Work] = {}
     for raw in raws:
         try:
@@ -117,10 +119,9 @@ async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:
     if work.booking is not None:
         master = ctx.masters.get(work.administration)
         lines = posting(work.booking, master[0] if master else Master(administration=work.administration or "-"))
-        # A debtor that is still to be made has no number yet.
-        lines = tuple(
-            one.model_copy(update={"account": ""}) if one.account == UNKNOWN_CUSTOMER else one for one in lines
-        )
+        # A debtor that is still to be made has no number yet, and some packages choose the account themselves.
+        nameless = (UNKNOWN_CUSTOMER, NO_ACCOUNT)
+        lines = tuple(one.model_copy(update={"account": ""}) if one.account in nameless else one for one in lines)
     invoice = document if isinstance(document, SalesInvoice) else None
     ignored = (work.ignored.reason,) if work.ignored else ()
     return PreviewDocument(

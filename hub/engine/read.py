@@ -21,7 +21,7 @@ async def read(ctx: Context, flow: str) -> bool:
     """Reads a flow's stream to its end. False when the slice ended first; the cursor knows where to go on."""
     stream = ctx.stream(flow)
     cursor = None if _afresh(ctx, flow) else position(ctx, flow)
-    since = Since(cursor, ctx.combi.start_date, companies_of(ctx), thorough(ctx))
+    since = Since(cursor, ctx.combi.start_date, companies_of(ctx), thorough(ctx), ctx.clock.today())
     pages = stream.read(ctx.origin(flow).http, since, ctx.settings)
     over = False
     async for page in pages:

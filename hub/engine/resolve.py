@@ -244,7 +244,8 @@ def _fit(ctx: Context, work: Work, master: Master, customers: Mapping[tuple[str,
 def _booking(ctx: Context, work: Work, master: Master, customers: Mapping[tuple[str, str], str]) -> Booking | None:
     match work.document:
         case SalesInvoice() as invoice:
-            lines, findings = rules.book_lines(invoice, ctx.settings, ctx.mappings.get("ledger_accounts", {}), master)
+            table, own = ctx.mappings.get("ledger_accounts", {}), ctx.writer(work.flow).account
+            lines, findings = rules.book_lines(invoice, ctx.settings, table, master, own)
             day = rules.booking_date(invoice.date, ctx.settings, ctx.clock.today())
             if isinstance(day, Finding):
                 findings.append(day)

@@ -54,6 +54,9 @@ class CombiSettings(Settings):
     those that are listed too."""
     credit_payments: bool = False
     """Whether a settled credit note is written back as a negative payment."""
+    own_link_off: bool = False
+    """The customer's word that the packages' own link with each other is off; asked where there is one
+    (`Manifest.own_links`). Only a warning hangs on it: no package shows its link."""
     attach_document: bool = False
     """Whether the printed invoice is hung on the booking."""
     note_success: bool = False

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -161,19 +161,45 @@ async def retry_many(session: HubSession, hub: Hub, combi_id: UUID, asked: BulkR
     return BulkRetryOut(retried=retried, refused=refused, more=len(found) > BULK and retried > 0)
 
 
+async def decide_many(
+    session: HubSession, hub: Hub, combi_id: UUID, ids: Sequence[UUID], action: str, reason: str = ""
+) -> int:
+    """One decision (`retry`, `skip`, `exists`, `absent`) about many documents; gives for how many it could be taken.
+
+    `exists` is taken for documents only of which we know under what reference they would stand in the target.
+    """
+    decided = 0
+    for item in await repository.retryable(session, combi_id, BULK, ids=ids):
+        try:
+            match action:
+                case "retry":
+                    await items.retry(session, hub.clock, item)
+                case "skip":
+                    await items.skip(session, hub.clock, item, reason)
+                case "exists":
+                    if not (items.named(item) or item.target_ref):
+                        continue
+                    await items.resolve(session, hub.clock, item, "exists", items.named(item) or item.target_ref)
+                case _:
+                    await items.resolve(session, hub.clock, item, "absent")
+        except items.NotAllowed:
+            continue
+        decided += 1
+    return decided
+
+
 def _not_allowed(refusal: items.NotAllowed, language: str) -> Problem:
     sentence = sentences.sentence(refusal.key, refusal.values, language)
     return Problem(409, "not_allowed", text.sentence("problem.not_allowed", language), sentence, key=refusal.key)
 
 
-async def events(hub: Hub, organisation_id: UUID, run_id: UUID, language: str) -> AsyncIterator[str]:
-    """Server-sent events of a run: `progress` when the counts change, `finished` at the end, comments in between.
+async def watch(hub: Hub, organisation_id: UUID, run_id: UUID) -> AsyncIterator[Run | Mapping[str, Any] | None]:
+    """How a run goes: its status and counts when they change, None when it is quiet, and the ended run as the last.
 
     Holds no connection while it waits.
     """
     shown: dict[str, Any] | None = None
     quiet = total = 0.0
-    number = 0
     while total < LONGEST_S:
         async with hub.database.tenant(organisation_id) as session:
             row = await repository.progress(session, run_id)
@@ -181,19 +207,38 @@ async def events(hub: Hub, organisation_id: UUID, run_id: UUID, language: str) -
         if row is None:
             return
         if finished is not None:
-            yield _event(number + 1, "finished", run_out(finished, language).model_dump_json())
+            yield finished
             return
         now = {"status": "running" if row["started_at"] else "queued", "counts": row["counts"]}
         if now != shown:
-            number, shown, quiet = number + 1, now, 0.0
-            yield _event(number, "progress", json.dumps(now, default=str))
+            shown, quiet = now, 0.0
+            yield now
         elif quiet >= HEARTBEAT_S:
             quiet = 0.0
-            yield ": still here\n\n"
+            yield None
         await asyncio.sleep(POLL_S)
         quiet += POLL_S
         total += POLL_S
 
 
-def _event(number: int, name: str, data: str) -> str:
-    return f"id: {number}\nevent: {name}\ndata: {data}\n\n"
+async def events(hub: Hub, organisation_id: UUID, run_id: UUID, language: str) -> AsyncIterator[str]:
+    """Server-sent events of a run: `progress` when the counts change, `finished` at the end, comments in between."""
+    number = 0
+    async for seen in watch(hub, organisation_id, run_id):
+        number += seen is not None
+        match seen:
+            case None:
+                yield STILL_HERE
+            case Run():
+                yield event(number, "finished", run_out(seen, language).model_dump_json())
+            case _:
+                yield event(number, "progress", json.dumps(seen, default=str))
+
+
+STILL_HERE = ": still here\n\n"
+
+
+def event(number: int, name: str, data: str) -> str:
+    """One server-sent event; every line of its data is a line of its own."""
+    lines = "".join(f"data: {line}\n" for line in data.splitlines() or [""])
+    return f"id: {number}\nevent: {name}\n{lines}\n"

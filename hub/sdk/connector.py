@@ -11,7 +11,7 @@ from uuid import UUID
 
 from hub.accounting.booking import Booking
 from hub.accounting.chart import Master
-from hub.accounting.documents import Document, Finding, Ignored
+from hub.accounting.documents import Document, Finding, Ignored, InvoiceLine
 from hub.sdk.http import Answer, Http, Refusal
 from hub.sdk.manifest import Manifest
 from hub.sdk.settings import Option, Settings
@@ -47,6 +47,8 @@ class Since:
     """The source's companies that have an administration; empty: the customer has not chosen yet, read all."""
     thorough: bool = False
     """A human asks: also look again at what the package shows no change of."""
+    today: Day | None = None
+    """The hub's day; None: the calendar's."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,11 @@ class TargetWriter:
     """All that stands in an administration since a day, in pages: for adoption on a first run."""
     match: Callable[[Http, Booking], Awaitable[Sequence[Existing]]] | None = None
     """The same for one document, asked live."""
+    match_is_proof: bool = False
+    """True when a document that `match` does not find cannot stand there under our key either: `find` is not asked."""
+    account: Callable[[InvoiceLine, Master, Settings], str] | None = None
+    """For packages that book by article: the ledger account of a line to which the customer's rules give none; empty
+    when only the package itself can tell. None: a line without account is a finding."""
     adopt: Callable[[Http, Payload, Key, Existing], Awaitable[Receipt]] | None = None
     """Makes an existing record ours where the package can store our key; None: it is only remembered."""
     attach: Callable[[Http, Payload, str, File], Awaitable[None]] | None = None

@@ -166,6 +166,18 @@ async def only_in_target(
     return found.mappings().all()
 
 
+async def months(session: HubSession, combi_id: UUID) -> list[date]:
+    """The first days of the months that have documents to reconcile, the latest first."""
+    found = await session.execute(
+        text(
+            f"""SELECT DISTINCT date_trunc('month', date)::date AS month FROM item
+            WHERE combi_id = :combi AND {_FLOWS} AND date IS NOT NULL ORDER BY 1 DESC LIMIT 120"""
+        ),
+        {"combi": combi_id},
+    )
+    return [month for (month,) in found]
+
+
 async def health(session: HubSession) -> Any:
     """The revision of the database."""
     return (await session.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()

@@ -1,0 +1,115 @@
+"""The runs of a combi, and one run: how it goes while it goes, and how it ended."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.responses import Response, StreamingResponse
+
+from hub.catalogue.path import PathId, unknown
+from hub.engine.models import Run
+from hub.organisations import html
+from hub.runs import repository, service
+from hub.runs.schemas import RunOut
+from hub.statistics import repository as log_rows
+from hub.statistics import service as figures
+from hub.web.pages.combis import combi_facts
+from hub.web.pages.visit import Acting, PageRoute, Visit, Visiting, go
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+PAGE = 25
+LINES = 200
+"""How many lines of a run's log its page shows, the newest first."""
+LAST_LINE = 2**63 - 1
+
+
+@router.get("/combis/{combi_id}/runs")
+async def runs(combi_id: PathId, visit: Visiting) -> Response:
+    """The runs of a combi, the newest first."""
+    before = _id(visit.request.query_params.get("before", ""))
+    async with visit.hub.database.tenant(visit.account.organisation_id) as session:
+        combi = await combi_facts(session, combi_id, visit.language)
+        found = await repository.runs(session, combi_id, before or repository.NEWEST, PAGE + 1)
+    path = f"/combis/{combi_id}/runs"
+    return visit.page(
+        "runs.html",
+        place="combis",
+        combi=combi,
+        tab="runs",
+        runs=[service.run_out(run, visit.language) for run in found[:PAGE]],
+        first=path if before else "",
+        following=f"{path}?before={found[PAGE - 1].id}" if len(found) > PAGE else "",
+    )
+
+
+@router.get("/runs/{run_id}")
+async def run(run_id: PathId, visit: Visiting) -> Response:
+    """One run."""
+    async with visit.hub.database.tenant(visit.account.organisation_id) as session:
+        found = await service.run_of(session, run_id)
+        combi = await combi_facts(session, found.combi_id, visit.language)
+        rows = await log_rows.log(session, found.combi_id, LAST_LINE, LINES + 1, level=None, run_id=run_id, q=None)
+    return visit.page(
+        "run.html",
+        place="combis",
+        combi=combi,
+        **shown(service.run_out(found, visit.language)),
+        lines=[figures.log_line(row, visit.language) for row in rows[:LINES]],
+        more_lines=len(rows) > LINES,
+    )
+
+
+@router.get("/runs/{run_id}/progress")
+async def progress(run_id: PathId, visit: Visiting) -> Response:
+    """What the page of a run shows while it goes: server-sent pieces of it."""
+    async with visit.hub.database.tenant(visit.account.organisation_id) as session:
+        found = await service.run_of(session, run_id)
+    headers = {**html.HEADERS, "X-Accel-Buffering": "no"}
+    return StreamingResponse(_pieces(visit, found), media_type="text/event-stream", headers=headers)
+
+
+@router.post("/runs/{run_id}/cancel")
+async def cancel(run_id: PathId, sent: Acting) -> Response:
+    """Stop at the next safe point."""
+    async with sent.hub.database.tenant(sent.account.organisation_id) as session:
+        await service.run_of(session, run_id)
+        await repository.cancel(session, run_id)
+    return go(f"/runs/{run_id}", "cancelled")
+
+
+async def _pieces(visit: Visit, found: Run) -> AsyncIterator[str]:
+    number = 0
+    async for seen in service.watch(visit.hub, visit.account.organisation_id, found.id):
+        if seen is None:
+            yield service.STILL_HERE
+            continue
+        number += 1
+        if isinstance(seen, Run):
+            now = service.run_out(seen, visit.language)
+        else:
+            now = service.run_out(found, visit.language).model_copy(update=dict(seen))
+        piece = html.render(visit.request, "run_state.html", may_act=visit.may_act, **shown(now))
+        yield service.event(number, "piece", piece)
+        if isinstance(seen, Run):
+            yield service.event(number + 1, "finished", "")
+
+
+def shown(run: RunOut) -> dict[str, Any]:
+    """A run and its counts per flow; how a document came to be booked is one figure here."""
+    flows = []
+    for flow, tally in run.counts.items():
+        if flow == "calls" or not any(tally.values()):
+            continue
+        booked = sum(tally.get(kind, 0) for kind in ("booked", "update", "adopt"))
+        wanting = sum(tally.get(kind, 0) for kind in ("finding", "rejected", "unknown"))
+        flows.append((flow, tally.get("new", 0), booked, tally.get("ignored", 0), wanting))
+    return {"run": run, "flows": flows}
+
+
+def _id(written: str) -> UUID | None:
+    try:
+        return UUID(written) if written else None
+    except ValueError:
+        raise unknown("address") from None
