@@ -5,12 +5,14 @@ from decimal import Decimal
 
 from connectors.loket import runs
 from connectors.loket.account import status
-from connectors.loket.reading import flag, number, part, said, text, value, whole
+from connectors.loket.reading import number, part, said, value
 from connectors.loket.runs import EXPORT_FAILED, EXPORTED, EXPORTING, FAILED, QUEUED, READY
 from connectors.loket.settings import LoketSettings, own
 from hub.accounting.documents import Document, EntryLine, Finding, Ignored, JournalEntry, Label
 from hub.sdk.connector import Raw
 from hub.sdk.errors import Malformed
+from hub.sdk.reading import flag, whole
+from hub.sdk.reading import line as text
 from hub.sdk.settings import Settings
 
 _NOT_READY = {
