@@ -25,6 +25,8 @@ IN_SIGHT = 12
 """A list that is longer is searched by typing."""
 NOT_BOOKED = "-"
 """The answer for a company whose documents are not booked."""
+ALL, OTHER = "all", "other"
+"""Answers to the start date that are no day."""
 BLANK_ROWS = 2
 LIKENESS = 0.55
 """From which likeness of two names one is proposed for the other."""
@@ -33,7 +35,17 @@ _FIRST_PROPOSED = ("journal",)
 _LEGAL_FORM = re.compile(r"\b(b\.?v\.?|n\.?v\.?|v\.?o\.?f\.?|holding)(?!\w)|[^a-z ]", re.IGNORECASE)
 
 Kind = Literal[
-    "administrations", "select", "search", "radios", "checkbox", "checkboxes", "table", "number", "date", "text"
+    "administrations",
+    "checkbox",
+    "checkboxes",
+    "date",
+    "number",
+    "radios",
+    "search",
+    "select",
+    "start",
+    "table",
+    "text",
 ]
 
 
@@ -62,6 +74,8 @@ class Question:
     unread: bool = False
     """The package could not give its list; what is typed is taken as it is."""
     wrong: str = ""
+    more: str = ""
+    """The day that was chosen where none of the options is it."""
 
 
 @dataclass
@@ -82,7 +96,8 @@ async def ask(hub: Hub, combi: Combi, recipe: Recipe, topic: Topic, language: st
     found = await asyncio.gather(*(_choices(hub, combi, name) for name in listed))
     choices = dict(zip(listed, found, strict=True))
     settings = combi_settings.parse(recipe, combi.settings).model_dump(mode="json")
-    return [_question(combi, recipe, name, settings, choices.get(name), language) for name in topic.fields]
+    today = hub.clock.today()
+    return [_question(combi, recipe, name, settings, choices.get(name), today, language) for name in topic.fields]
 
 
 async def _choices(hub: Hub, combi: Combi, name: str) -> Choices | None:
@@ -93,12 +108,18 @@ async def _choices(hub: Hub, combi: Combi, name: str) -> Choices | None:
 
 
 def _question(
-    combi: Combi, recipe: Recipe, name: str, settings: Mapping[str, Any], choices: Choices | None, language: str
+    combi: Combi,
+    recipe: Recipe,
+    name: str,
+    settings: Mapping[str, Any],
+    choices: Choices | None,
+    today: date,
+    language: str,
 ) -> Question:
     asked = catalogue.question(recipe, name, language)
     plain = Question(name, "text", asked.label, asked.help)
     if name == START_DATE:
-        return replace(plain, kind="date", value=combi.start_date.isoformat() if combi.start_date else "")
+        return _start(plain, combi, today, language)
     if name == SCHEDULE:
         options = [(one.value, text.sentence(f"settings.schedule.{one.value}", language)) for one in Schedule]
         return replace(plain, kind="select", value=combi.schedule, options=options)
@@ -124,6 +145,21 @@ def _question(
     if kind is bool:
         return replace(plain, kind="checkbox", value="yes" if value else "")
     return replace(plain, kind="number" if kind is int else "date" if kind is date else "text", value=shown)
+
+
+def _start(plain: Question, combi: Combi, today: date, language: str) -> Question:
+    """From which day is booked: this year is proposed to who has not answered yet."""
+    quarter, year = today.replace(month=(today.month - 1) // 3 * 3 + 1, day=1), today.replace(month=1, day=1)
+    days = {day.isoformat(): f"install.start.{name}" for name, day in (("quarter", quarter), ("year", year))}
+    options = [(day, text.sentence(key, language, {"day": date.fromisoformat(day)})) for day, key in days.items()]
+    options += [(one, text.sentence(f"install.start.{one}", language)) for one in (ALL, OTHER)]
+    stored = combi.start_date.isoformat() if combi.start_date else ""
+    if not stored:
+        return replace(
+            plain, kind="start", value=ALL if "start" in combi.answered else year.isoformat(), options=options
+        )
+    known = stored in days
+    return replace(plain, kind="start", value=stored if known else OTHER, options=options, more="" if known else stored)
 
 
 def _administrations(plain: Question, settings: Mapping[str, Any], choices: Choices | None) -> Question:
@@ -218,6 +254,8 @@ def answers(questions: Sequence[Question], form: Mapping[str, str]) -> Answers:
                 found.settings[question.field] = _read_table(question, form)
             case "search":
                 _read_search(question, given, found)
+            case "start":
+                _read_start(question, form, found)
             case "date" | "number":
                 _read_typed(question, given, found)
             case _ if question.field == SCHEDULE:
@@ -272,10 +310,17 @@ def _read_typed(question: Question, given: str, found: Answers) -> None:
     except ValueError:
         found.wrong[question.field] = f"install.wrong.{question.kind}"
         return
-    if question.field == START_DATE:
-        found.start_date = typed if isinstance(typed, date) else None
-    else:
-        found.settings[question.field] = typed.isoformat() if isinstance(typed, date) else typed
+    found.settings[question.field] = typed.isoformat() if isinstance(typed, date) else typed
+
+
+def _read_start(question: Question, form: Mapping[str, str], found: Answers) -> None:
+    given = form.get(question.field, "")
+    if given == ALL:
+        return
+    try:
+        found.start_date = date.fromisoformat(form.get(f"{question.field}.{OTHER}", "") if given == OTHER else given)
+    except ValueError:
+        found.wrong[question.field] = "install.wrong.date"
 
 
 def shown_again(questions: Sequence[Question], form: Mapping[str, str], wrong: Mapping[str, str]) -> list[Question]:
@@ -288,7 +333,8 @@ def shown_again(questions: Sequence[Question], form: Mapping[str, str], wrong: M
             given = form.get(f"{question.field}.{number}.right" if question.kind == "table" else name, "")
             rows.append(replace(row, value=given, proposed=False, wrong=wrong.get(name, "")))
         value = form.get(question.field, "")
-        again.append(replace(question, value=value, rows=rows, wrong=wrong.get(question.field, "")))
+        more = form.get(f"{question.field}.{OTHER}", "")
+        again.append(replace(question, value=value, more=more, rows=rows, wrong=wrong.get(question.field, "")))
     return again
 
 

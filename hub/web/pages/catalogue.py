@@ -50,13 +50,14 @@ async def pair(recipe_id: str, request: Request) -> Response:
 
 def _pair(recipe: Recipe, language: str) -> dict[str, Any]:
     titles = {"source": catalogue.title(recipe.source), "target": catalogue.title(recipe.target)}
+    flows = [text.sentence(f"catalogue.flow.{flow}.name", language) for flow in recipe.flows]
     return {
         **titles,
         "id": recipe.id,
         "offered": recipe.offered,
         "path": f"/catalogue/{recipe.id}",
         "install": f"/install/{recipe.source}/{recipe.target}",
-        "summary": ", ".join(text.sentence(f"catalogue.flow.{flow}.name", language) for flow in recipe.flows),
+        "summary": text.written(flows, language),
         "flows": [
             {
                 "back": recipe.direction(flow) == "back",

@@ -71,7 +71,7 @@ async def connect(combi_id: PathId, side: Side, sent: Acting) -> Response:
     try:
         asked = connecting.wanted(name, sent.form.get("auth"), given)
         if asked.auth.kind != "oauth":
-            identity = await connecting.tried(clients, asked, f"relink/{combi_id}/{side}")
+            identity = await connecting.tried(clients, asked, f"relink/{combi_id}/{side}", sent.language)
             async with sent.hub.database.tenant(organisation) as session:
                 kept = await connecting.keep_key(session, clients, organisation, asked, identity)
             return go(f"{back}?connection_id={kept.id}")

@@ -1,6 +1,6 @@
 """The runs of a combi, and one run: how it goes while it goes, and how it ended."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -55,8 +55,8 @@ async def run(run_id: PathId, visit: Visiting) -> Response:
         found = await service.run_of(session, run_id)
         combi = await combi_facts(session, found.combi_id, visit.language)
         lines = await _lines(session, found, visit.language)
-    shown = _shown(service.run_out(found, visit.language), lines)
-    return visit.page("run.html", place="combis", combi=combi, **shown)
+    facts = shown(service.run_out(found, visit.language), lines)
+    return visit.page("run.html", place="combis", combi=combi, **facts)
 
 
 @router.get("/runs/{run_id}/progress")
@@ -85,17 +85,17 @@ async def _pieces(visit: Visit, found: Run) -> AsyncIterator[str]:
             continue
         lines: list[LogLine] = []
         if isinstance(seen, Run):
-            shown = service.run_out(seen, visit.language)
+            now = service.run_out(seen, visit.language)
             async with visit.hub.database.tenant(visit.account.organisation_id) as session:
                 lines = await _lines(session, seen, visit.language)
         else:
-            shown = service.run_out(found, visit.language).model_copy(update=dict(seen))
-        piece = html.render(visit.request, "run_body.html", may_act=visit.may_act, **_shown(shown, lines))
+            now = service.run_out(found, visit.language).model_copy(update=dict(seen))
+        piece = html.render(visit.request, "run_body.html", may_act=visit.may_act, **shown(now, lines))
         yield service.event(number := number + 1, "piece", piece)
-        if shown.status != told:
-            told = shown.status
+        if now.status != told:
+            told = now.status
             key = {"queued": "runs.waits", "running": "runs.goes"}.get(told, "")
-            said = text.sentence(key, visit.language) if key else shown.outcome.sentence if shown.outcome else ""
+            said = text.sentence(key, visit.language) if key else now.outcome.sentence if now.outcome else ""
             yield service.event(number := number + 1, "said", str(escape(said)))
         if isinstance(seen, Run):
             yield service.event(number + 1, "finished", "")
@@ -107,7 +107,7 @@ async def _lines(session: HubSession, run: Run, language: str) -> list[LogLine]:
     return [figures.log_line(row, language) for row in rows]
 
 
-def _shown(run: RunOut, lines: list[LogLine]) -> dict[str, Any]:
+def shown(run: RunOut, lines: Sequence[LogLine] = ()) -> dict[str, Any]:
     """A run with its lines and its counts per flow; how a document came to be booked is one figure here."""
     flows = []
     for flow, tally in run.counts.items():

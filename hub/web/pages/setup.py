@@ -1,7 +1,8 @@
 """A combi's installation after its accounts are linked: questions, mapping, check, preview, and the first run."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -32,6 +33,7 @@ from hub.runs.schemas import RunIn
 from hub.sdk.errors import VendorError
 from hub.web import questions
 from hub.web.pages.forms import BadForm
+from hub.web.pages.runs import shown
 from hub.web.pages.visit import Acting, PageRoute, Visit, Visiting
 from hub.web.questions import Question
 
@@ -79,9 +81,9 @@ class Draft:
         """The address of a step."""
         return f"/combis/{self.combi.id}/setup/{step}"
 
-    def after(self, step: str) -> str:
-        """The address of what follows a step: the check, for who came from there to set something right."""
-        if self.visit.request.query_params.get("back") == CHECK:
+    def after(self, step: str, form: Mapping[str, str]) -> str:
+        """What follows a step: the check, for who wants to be there or came from there to set something right."""
+        if CHECK in (self.visit.request.query_params.get("back"), form.get("go")):
             return self.path(CHECK)
         return self.path(self.steps[self.steps.index(step) + 1])
 
@@ -146,7 +148,7 @@ async def running(combi_id: PathId, visit: Visiting) -> Response:
         combi=combi,
         source=catalogue.title(recipe.source),
         target=catalogue.title(recipe.target),
-        run=runs.run_out(found[0], visit.language),
+        **shown(runs.run_out(found[0], visit.language)),
         going_on=await installing.return_of(visit.hub, combi_id),
     )
 
@@ -199,7 +201,7 @@ async def answer(combi_id: PathId, step: str, sent: Acting) -> Response:
     wrong = wrong or await _keep(draft, topic, found)
     if wrong:
         return _questions_page(draft, topic, questions.shown_again(asked, sent.form, wrong), 422)
-    return RedirectResponse(draft.after(topic.name), 303)
+    return RedirectResponse(draft.after(topic.name, sent.form), 303)
 
 
 async def _keep(draft: Draft, topic: Topic, found: questions.Answers) -> dict[str, str]:
@@ -233,12 +235,13 @@ def _answered(combi: Combi, topic: Topic) -> None:
 
 def _page(draft: Draft, template: str, step: str, status: int = 200, **facts: Any) -> Response:
     current = draft.steps.index(step)
+    done = {*draft.combi.answered, *({CHECK} if step == PREVIEW else ())}
     connecting = f"/install/{draft.recipe.source}/{draft.recipe.target}"
-    shown = [
+    steps = [
         {
             "words": text.sentence(f"install.step.{name}", draft.language),
             "href": draft.path(name) if _reached(draft, name) and number != current else "",
-            "state": "current" if number == current else "done" if name in draft.combi.answered else "",
+            "state": "current" if number == current else "done" if name in done else "",
         }
         for number, name in enumerate(draft.steps)
     ]
@@ -251,13 +254,12 @@ def _page(draft: Draft, template: str, step: str, status: int = 200, **facts: An
         source=catalogue.title(draft.recipe.source),
         target=catalogue.title(draft.recipe.target),
         connect_path=connecting,
-        steps=shown,
+        steps=steps,
         step=step,
         back=draft.path(draft.steps[current - 1])
         if current
         else f"/install/{draft.recipe.source}/{draft.recipe.target}",
         action=draft.path(step) + ("?back=check" if draft.visit.request.query_params.get("back") == CHECK else ""),
-        check_path=draft.path(CHECK),
         **facts,
     )
 
@@ -272,16 +274,7 @@ def _reached(draft: Draft, name: str) -> bool:
 
 
 def _questions_page(draft: Draft, topic: Topic, asked: Sequence[Question], status: int = 200) -> Response:
-    if topic.name == "start" and topic.name not in draft.combi.answered:
-        asked = [_proposed_start(draft, one) for one in asked]
     return _page(draft, "setup_questions.html", topic.name, status, questions=asked)
-
-
-def _proposed_start(draft: Draft, question: Question) -> Question:
-    """The first day of this month: what is older was booked by other hands, as a rule."""
-    if question.field != START_DATE or question.value:
-        return question
-    return replace(question, value=draft.hub.clock.today().replace(day=1).isoformat())
 
 
 async def _mapping_page(draft: Draft, topic: Topic) -> Response:
@@ -340,7 +333,7 @@ async def _keep_mapping(draft: Draft, topic: Topic, form: Mapping[str, str]) -> 
         except Problem:
             raise BadForm from None
         _answered(combi, topic)
-    return RedirectResponse(draft.after(topic.name), 303)
+    return RedirectResponse(draft.after(topic.name, form), 303)
 
 
 async def _check_page(draft: Draft) -> Response:
@@ -368,14 +361,15 @@ async def _check_page(draft: Draft) -> Response:
 
 
 async def _preview_page(draft: Draft) -> Response:
-    problem, shown = "", Preview(documents=())
+    problem, found = "", Preview(documents=())
     try:
-        shown = await draft.hub.engine.preview(draft.combi.organisation_id, draft.combi.id, SHOWN)
+        found = await draft.hub.engine.preview(draft.combi.organisation_id, draft.combi.id, SHOWN)
     except VendorError as error:
         problem = sentences.finding(error.finding(), draft.language).sentence
-    documents = [_document(one, draft.language) for one in shown.documents]
+    ordered = sorted(found.documents, key=lambda one: (one.date is None, one.date or date.min, one.number))
+    documents = [_document(one, draft.language) for one in ordered]
     tally: dict[str, int] = {}
-    for one in shown.documents:
+    for one in found.documents:
         tally[one.action] = tally.get(one.action, 0) + 1
     return _page(
         draft,
@@ -383,7 +377,7 @@ async def _preview_page(draft: Draft) -> Response:
         PREVIEW,
         documents=documents,
         tally=tally,
-        complete=shown.complete,
+        complete=found.complete,
         problem=problem,
         install_path=draft.path("install"),
     )
