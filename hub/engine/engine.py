@@ -283,7 +283,7 @@ class Engine:
         self, organisation_id: UUID, combi_id: UUID, flow: str, raw: Mapping[str, Any]
     ) -> previews.PreviewDocument | None:
         """What one stored record would be booked as under the settings of now; None: unreadable. Raises VendorError."""
-        return await previews.one(await self.context(organisation_id, combi_id), flow, raw)
+        return await previews.single(await self.context(organisation_id, combi_id), flow, raw)
 
     async def suggest(self, organisation_id: UUID, combi_id: UUID, table: str) -> list[mapping.Suggestion]:
         """Suggestions for a mapping table."""

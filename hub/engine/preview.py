@@ -113,7 +113,7 @@ async def documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[Previe
     return shown
 
 
-async def one(ctx: Context, flow: str, raw: Raw) -> PreviewDocument | None:
+async def single(ctx: Context, flow: str, raw: Raw) -> PreviewDocument | None:
     """The same for one record; an entry that lacks accounts shows the lines as the source has them."""
     shown = await documents(ctx, flow, [raw])
     if not shown or shown[0].posting:
