@@ -241,17 +241,19 @@ async def journal_years(session: HubSession, combi_id: UUID) -> list[int]:
     return [year for (year,) in found if year is not None]
 
 
-async def journals(session: HubSession, combi_id: UUID, year: int, limit: int) -> Sequence[RowMapping]:
-    """The journals of a year and those that name none, the newest period first."""
+async def journals(
+    session: HubSession, combi_id: UUID, year: int, limit: int, *, undated: bool
+) -> Sequence[RowMapping]:
+    """The journals of a year, the newest period first; with `undated` also those that name no year."""
     found = await session.execute(
         text(
             f"""SELECT id, number, source_id, period, date, party, amount, currency, status, findings, target_label,
               target_ref, coalesce(nullif(administration, ''), split_part(route, ':', 2)) AS administration,
               vanished_at, updated_at
-            FROM item WHERE combi_id = :combi AND flow = 'journals' AND coalesce({_JOURNAL_YEAR}, :year) = :year
+            FROM item WHERE combi_id = :combi AND flow = 'journals' AND coalesce({_JOURNAL_YEAR} = :year, :undated)
             ORDER BY period DESC, date DESC NULLS LAST, number DESC, id DESC LIMIT :limit"""
         ),
-        {"combi": combi_id, "year": year, "limit": limit},
+        {"combi": combi_id, "year": year, "limit": limit, "undated": undated},
     )
     return found.mappings().all()
 
