@@ -278,15 +278,14 @@ class Engine:
         """What would be booked now. Raises VendorError when a package cannot be read."""
         return await previews.preview(await self.context(organisation_id, combi_id), limit)
 
-    async def posting(
+    async def preview_of(
         self, organisation_id: UUID, combi_id: UUID, flow: str, raw: Mapping[str, Any]
     ) -> previews.PreviewDocument | None:
         """What one stored record would be booked as under the settings of now; None: unreadable. Raises VendorError."""
         ctx = await self.context(organisation_id, combi_id)
         for place in set(ctx.settings.administrations.values()):
             await ctx.use_stored_master(place)  # nobody waits for a package to look at a document
-        shown = await previews.documents(ctx, flow, [raw])
-        return shown[0] if shown else None
+        return await previews.single(ctx, flow, raw)
 
     async def suggest(self, organisation_id: UUID, combi_id: UUID, table: str) -> list[mapping.Suggestion]:
         """Suggestions for a mapping table."""
