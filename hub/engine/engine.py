@@ -313,8 +313,11 @@ class Engine:
     async def check(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
         """Everything that would go wrong: the settings first, then what the documents at hand would run into."""
         findings = await self.check_settings(organisation_id, combi_id)
-        if findings:
-            return findings
+        return findings or await self.check_documents(organisation_id, combi_id)
+
+    async def check_documents(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
+        """What the documents at hand would run into under settings that are right."""
+        findings: list[Finding] = []
         try:
             shown = await self.preview(organisation_id, combi_id, 100)
         except VendorError as error:

@@ -39,6 +39,7 @@ ADAPTER = Adapter(
     sandbox=_sandbox,
     api="/v1",
     secrets=lambda box: {"session_token": box.open()},
+    stand=lambda box: sum(len(books["mutations"]) for books in box.books["administrations"].values()),
     writes={
         "invoices": Writing("POST", "/mutation", _sale, lambda _: key("invoice:1"), _mutations),
         "customers": Writing("POST", "/relation", _customer, lambda _: key("organization:1", "customers"), _relations),

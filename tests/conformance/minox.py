@@ -35,6 +35,9 @@ ADAPTER = Adapter(
     api="/api/1",
     secrets=lambda box: {"access_token": box.grant()[0]},
     oauth_client={"client_id": "hub", "client_secret": "client-secret-of-the-hub"},
+    stand=lambda box: sum(
+        len(books["batches"]) for tenant in box.books["tenants"].values() for books in tenant["administrations"].values()
+    ),
     writes={
         "invoices": Writing(
             "PUT",

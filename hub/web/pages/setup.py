@@ -341,7 +341,7 @@ async def _check_page(draft: Draft) -> Response:
     combi = draft.combi
     await service.complete(draft.hub, combi.organisation_id, combi.id)
     blocking = await draft.hub.engine.check_settings(combi.organisation_id, combi.id)
-    found = blocking or await draft.hub.engine.check(combi.organisation_id, combi.id)
+    found = blocking or await draft.hub.engine.check_documents(combi.organisation_id, combi.id)
     told: dict[str, dict[str, str]] = {}
     for one in found:
         finding = sentences.finding(one, draft.language)
