@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from connectors.eaccounting import company, customers, drafts, invoices, payments
+from connectors.eaccounting import articles, company, customers, drafts, invoices, payments
 from connectors.eaccounting.refusal import refusal
 from connectors.eaccounting.settings import EaccountingSettings
 from hub.sdk.connector import Connector, Settlements, TargetWriter
@@ -24,6 +24,7 @@ CONNECTOR = Connector(
             encode=invoices.encode,
             validate=invoices.validate,
             claim=invoices.claim,
+            account=articles.account,
             find=drafts.find,
             write=drafts.write,
             update=drafts.update,
@@ -38,6 +39,7 @@ CONNECTOR = Connector(
             write=customers.write,
             update=customers.update,
             match=customers.match,
+            match_is_proof=True,
         ),
     },
     settlements={"invoices": Settlements(read=payments.read, confirm=payments.confirm)},

@@ -25,7 +25,8 @@ class Coding(Part):
     name: str
     rate: Amount | None
     service: bool
-    accounts: tuple[str, ...]
+    accounts: Mapping[str, str]
+    """Ledger account by the coding's own name of the case (dossier 3.4), such as `DomesticSalesSubjectToVat`."""
 
 
 class Article(Part):
@@ -100,7 +101,7 @@ async def payment_terms(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
 
 async def accounts(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
     """The revenue accounts of the codings in use."""
-    names = {number: one.name for one in reversed(await _codings(http)) for number in one.accounts}
+    names = {number: one.name for one in reversed(await _codings(http)) for number in one.accounts.values()}
     return [Option(number, f"{number} {name}") for number, name in sorted(names.items())]
 
 
@@ -149,13 +150,17 @@ def coding_of(row: Raw) -> Coding:
     rate = percentage(row.get("VatRatePercent"))
     if rate is None:
         rate = percentage(text(row.get("VatRate")).split("%")[0].split(" ")[-1])
-    numbers = [text(value) for name, value in row.items() if name.endswith("AccountNumber")]
+    numbers = {
+        name.removesuffix("AccountNumber"): own
+        for name, value in row.items()
+        if name.endswith("AccountNumber") and (own := text(value))
+    }
     return Coding(
         id=ident(row.get("Id")),
         name=text(row.get("Name")) or text(row.get("NameEnglish")),
         rate=rate,
         service=text(row.get("Type")).lower().startswith(("serv", "dienst", "tj")),
-        accounts=tuple(dict.fromkeys(one for one in numbers if one)),
+        accounts=numbers,
     )
 
 

@@ -179,6 +179,16 @@ class EntryLine(Part):
     description: str = ""
     cost_centre: Label | None = None
 
+    @property
+    def sides(self) -> tuple[tuple[Decimal, Decimal], ...]:
+        """(debit, credit) with a negative value on the other side: one pair per side above zero, none for a zero line.
+
+        A line with both sides stays two, so that the sums of an entry are the source's own.
+        """
+        debit = max(self.debit, Decimal(0)) + max(-self.credit, Decimal(0))
+        credit = max(self.credit, Decimal(0)) + max(-self.debit, Decimal(0))
+        return tuple(pair for pair in ((debit, Decimal(0)), (Decimal(0), credit)) if any(pair))
+
 
 class JournalEntry(Document):
     """A payroll journal of one run: lines that must balance, in one fiscal period."""
@@ -201,7 +211,12 @@ class JournalEntry(Document):
     @property
     def amount(self) -> Decimal:
         """The sum of the debit side once negative values stand on the other side."""
-        return sum((max(line.debit, Decimal(0)) + max(-line.credit, Decimal(0)) for line in self.lines), Decimal(0))
+        return sum((debit for line in self.lines for debit, _ in line.sides), Decimal(0))
+
+    @property
+    def shown_period(self) -> str:
+        """Year and period as people write them: `2026-03`."""
+        return f"{self.year}-{self.period:02d}"
 
     def fingerprint(self) -> str:
         """As any document's, but the order in which a package lists the lines says nothing."""
@@ -215,6 +230,11 @@ class Ignored(Part):
     source_id: Text
     reason: Finding
     number: str = ""
+    date: Day | None = None
+    period: str = ""
+    """For a journal entry, as `JournalEntry.shown_period` says it."""
+    amount: Amount | None = None
+    currency: str = ""
     noted: bool = False
     """Whether the source's timeline should say so too: a choice of a human deserves it, a concept does not."""
 

@@ -25,6 +25,7 @@ from hub.combis.schemas import (
     PreviewOut,
     Suggestion,
 )
+from hub.engine.engine import WARNINGS
 from hub.engine.hub import hub_of
 from hub.engine.models import Combi, CombiStatus
 from hub.kit import pagination
@@ -126,7 +127,8 @@ async def check_combi(combi_id: PathId, request: Request, caller: Reader) -> Che
     """Everything that would go wrong, held against the live packages."""
     await _there(request, caller, combi_id)
     found = await hub_of(request).engine.check(caller.organisation_id, combi_id)
-    return CheckOut(ok=not found, findings=[sentences.finding(one, caller.language) for one in found])
+    good = all(one.key in WARNINGS for one in found)
+    return CheckOut(ok=good, findings=[sentences.finding(one, caller.language) for one in found])
 
 
 @router.post("/{combi_id}/preview", operation_id="preview_combi")

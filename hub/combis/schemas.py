@@ -135,7 +135,7 @@ class ChoicesOut(BaseModel):
 class CheckOut(BaseModel):
     """Everything that would go wrong."""
 
-    ok: bool
+    ok: bool = Field(description="Nothing keeps the combi from working; a warning may stand among the findings.")
     findings: list[FindingOut]
 
 

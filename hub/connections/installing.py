@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.responses import RedirectResponse, Response
 
 from hub.combis.service import create_draft
-from hub.connections import connecting, oauth, repository, vault
+from hub.connections import connecting, oauth, recognition, repository, vault
 from hub.connections.clients import ConnectionClients
 from hub.connections.connecting import Wanted
 from hub.connections.models import Connection, ConnectionStatus, Installation, InstallLink
@@ -82,7 +82,7 @@ async def connect(hub: Hub, clients: ConnectionClients, installation: Installati
     organisation_id = installation.owner_organisation_id
     identity = None
     if asked.auth.typed:
-        identity = await connecting.tried(clients, asked, f"{organisation_id}/{side}")
+        identity = await connecting.tried(clients, asked, f"{organisation_id}/{side}", installation.language)
     url = ""
     async with hub.database.system() as session:
         if identity is not None:
@@ -301,12 +301,16 @@ async def _move(session: AsyncSession, hub: Hub, connection: Connection, home: U
     connection.organisation_id = home
     if not secrets:
         return
-    twin = await repository.of_tenant(session, home, connection.connector, connection.tenant, connection.id)
-    if twin is None:
+    who = recognition.stored(connection)
+    twin = await recognition.recognised(session, home, connection.connector, connection.auth, who, connection.id)
+    if twin is None or twin.status == ConnectionStatus.revoked:
+        connection.tenant = "" if twin is not None else connection.tenant
+        recognition.take(connection, connection.auth, who, twin)
         vault.lock_up(hub.keys, connection, secrets)
         return
     # The same company is connected there already: the newest grant counts, under the connection that stands.
-    twin.fields, twin.auth, twin.identity = connection.fields, connection.auth, connection.identity
+    recognition.take(twin, connection.auth, who)
+    twin.fields = connection.fields
     twin.status, twin.reason = ConnectionStatus.active, None
     twin.issued_at, twin.expires_at = connection.issued_at, connection.expires_at
     vault.lock_up(hub.keys, twin, secrets)

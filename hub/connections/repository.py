@@ -58,28 +58,6 @@ async def page(session: AsyncSession, after: UUID | None, limit: int) -> Sequenc
     return (await session.exec(query.order_by(col(Connection.id)).limit(limit))).all()
 
 
-async def of_tenant(
-    session: AsyncSession, organisation_id: UUID, connector: str, tenant: str, but: UUID
-) -> Connection | None:
-    """Another connection of this organisation with the same company of the same package.
-
-    Who asks next about the same company waits until this transaction ends: two consents at once become one connection.
-    """
-    company = f"{organisation_id}/{connector}/{tenant}"
-    await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:company, 0))"), {"company": company})
-    found = await session.exec(
-        select(Connection).where(
-            Connection.organisation_id == organisation_id,
-            Connection.connector == connector,
-            Connection.tenant == tenant,
-            Connection.status != ConnectionStatus.revoked,
-            Connection.id != but,
-            col(Connection.same_as).is_(None),
-        )
-    )
-    return found.first()
-
-
 async def of_connect_token(session: AsyncSession, token_hash: str) -> Connection | None:
     """The connection of a `/connect/…` address, locked."""
     found = await session.exec(select(Connection).where(Connection.connect_hash == token_hash).with_for_update())

@@ -18,6 +18,7 @@ from hub.accounting.chart import Master
 from hub.accounting.documents import Finding
 from hub.engine import mapping
 from hub.engine import preview as previews
+from hub.engine import recipe as recipes
 from hub.engine import run as runs
 from hub.engine.clients import Clients
 from hub.engine.context import Context, Lease
@@ -40,6 +41,8 @@ SWEEP = 500
 """How many due combis one sweep claims."""
 KEPT_MONTHS = 13
 """How long log lines are kept."""
+WARNINGS = frozenset({"own_link_unconfirmed"})
+"""Findings of `Engine.check` with which a combi works all the same."""
 RAW_DAYS = 180
 """How long the source's own words of a document at rest are kept; its booking stays."""
 
@@ -211,8 +214,9 @@ class Engine:
         mode: str = "write",
         scope: str = "missing_or_failed",
         period: dict[str, Any] | None = None,
+        documents: Sequence[str] | None = None,
     ) -> Run:
-        """A run beside the schedule, at once. Raises AlreadyRunning."""
+        """A run beside the schedule, at once; `documents`: of these source ids alone. Raises AlreadyRunning."""
         run = Run(
             id=new_id(self.clock),
             organisation_id=combi.organisation_id,
@@ -221,6 +225,7 @@ class Engine:
             mode=mode,
             scope=scope,
             period=period,
+            documents=list(documents) if documents is not None else None,
             settings=combi.settings,
             settings_version=combi.settings_version,
             created_at=self.clock.now(),
@@ -262,7 +267,7 @@ class Engine:
         if not isinstance(extra, dict) or "choice" not in extra:
             raise KeyError(field)
         provider = str(extra["choice"])
-        chosen = ctx.settings.model_dump(mode="json")
+        chosen = {**ctx.settings.model_dump(mode="json"), "flows": ctx.flows()}
         for link in (ctx.target, ctx.source):
             if provider in link.connector.options:
                 options = await link.connector.options[provider](link.http, chosen)
@@ -311,7 +316,8 @@ class Engine:
         return findings
 
     async def check(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
-        """Everything that would go wrong: the settings first, then what the documents at hand would run into."""
+        """Everything that would go wrong: the settings first, then what the documents at hand would run into, and the
+        questions on which only a warning hangs (`WARNINGS`)."""
         findings = await self.check_settings(organisation_id, combi_id)
         return findings or await self.check_documents(organisation_id, combi_id)
 
@@ -319,30 +325,46 @@ class Engine:
         """What the documents at hand would run into under settings that are right."""
         findings: list[Finding] = []
         try:
-            shown = await self.preview(organisation_id, combi_id, 100)
+            ctx = await self.context(organisation_id, combi_id)
+            shown = await previews.preview(ctx, 100)
         except VendorError as error:
             return [error.finding()]
         for document in shown.documents:
             if document.action == "attention":
                 findings.extend(one for one in document.findings if one not in findings)
-        return findings
+        return [*findings, *_open_questions(ctx)]
+
+
+def _open_questions(ctx: Context) -> list[Finding]:
+    """What the customer was asked and has not confirmed."""
+    link = recipes.own_link(ctx.recipe)
+    if link is None or ctx.settings.own_link_off:
+        return []
+    package, other = (one.manifest.title for one in link)
+    values = {"package": package, "other": other}
+    return [Finding(key="own_link_unconfirmed", values=values, field="own_link_off")]
 
 
 async def _companies(ctx: Context) -> Sequence[Option]:
     provider = ctx.source.connector.options.get("companies")
-    return await provider(ctx.source.http, {}) if provider else [Option(ctx.source.tenant, ctx.source.tenant)]
+    chosen = {"administrations": dict(ctx.settings.administrations)}
+    return await provider(ctx.source.http, chosen) if provider else [Option(ctx.source.tenant, ctx.source.tenant)]
 
 
 async def _check_administrations(ctx: Context) -> list[Finding]:
-    """Every company has an administration that exists, or is left out on purpose."""
+    """Every company has an administration that exists, or is left out on purpose.
+
+    Of a payroll package companies are chosen, out of perhaps all clients of an accountant: at least one.
+    """
     if "administrations" not in ctx.target.connector.options:
         return []
     findings: list[Finding] = []
     companies = await _companies(ctx)
+    enough = "journals" in ctx.flows() and bool(ctx.settings.administrations)
     places = {one.value for one in await ctx.target.connector.options["administrations"](ctx.target.http, {})}
     for company in companies:
         place = ctx.settings.administrations.get(company.value)
-        if place is None and company.value not in ctx.settings.ignored_companies:
+        if place is None and not enough and company.value not in ctx.settings.ignored_companies:
             values = {"company": company.label}
             findings.append(Finding(key="company_without_administration", values=values, field="administrations"))
         elif place is not None and place not in places:

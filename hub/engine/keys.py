@@ -3,9 +3,9 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from hub.accounting.documents import SalesInvoice
 from hub.engine import recipe, registry, settings
 from hub.engine.models import Combi, Item
+from hub.engine.resolve import BOOKED_ONCE
 from hub.sdk.connector import Key
 
 
@@ -25,6 +25,6 @@ async def key_for_item(session: AsyncSession, item: Item) -> Key:
     if not administration:
         chosen = settings.parse(the_recipe, combi.settings)
         document = registry.get(the_recipe.source).sources[item.flow].map(item.raw or {}, chosen)
-        company = document.company if isinstance(document, SalesInvoice) else ""
+        company = document.company if isinstance(document, BOOKED_ONCE) else ""
         administration = chosen.administrations.get(company, "")
     return Key(source, item.flow, item.source_id, f"{the_recipe.target}:{administration}")

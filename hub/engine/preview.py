@@ -12,8 +12,9 @@ from hub.accounting.posting import PostingLine, posting
 from hub.engine import parties, store
 from hub.engine.context import Context
 from hub.engine.models import DeliveryState, ItemStatus
-from hub.engine.read import position
+from hub.engine.read import companies_of, position
 from hub.engine.resolve import UNKNOWN_CUSTOMER, Work, document_of, needed_customers, resolve
+from hub.engine.rules import NO_ACCOUNT
 from hub.kit.ids import new_id
 from hub.sdk.connector import Raw, Since
 from hub.sdk.errors import Malformed
@@ -62,7 +63,7 @@ async def first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
     """Raw records: first those that wait or are parked here, then what the source has that we have not read yet."""
     stream = ctx.stream(flow)
     raws = await _parked(ctx, flow, limit)
-    since = Since(position(ctx, flow), ctx.combi.start_date)
+    since = Since(position(ctx, flow), ctx.combi.start_date, companies_of(ctx))
     async for page in stream.read(ctx.origin(flow).http, since, ctx.settings):
         raws.extend(page.records)
         if len(raws) >= limit:
@@ -118,10 +119,9 @@ async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:
     if work.booking is not None:
         master = ctx.masters.get(work.administration)
         lines = posting(work.booking, master[0] if master else Master(administration=work.administration or "-"))
-        # A debtor that is still to be made has no number yet.
-        lines = tuple(
-            one.model_copy(update={"account": ""}) if one.account == UNKNOWN_CUSTOMER else one for one in lines
-        )
+        # A debtor that is still to be made has no number yet, and some packages choose the account themselves.
+        nameless = (UNKNOWN_CUSTOMER, NO_ACCOUNT)
+        lines = tuple(one.model_copy(update={"account": ""}) if one.account in nameless else one for one in lines)
     invoice = document if isinstance(document, SalesInvoice) else None
     ignored = (work.ignored.reason,) if work.ignored else ()
     return PreviewDocument(

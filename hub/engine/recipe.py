@@ -35,6 +35,15 @@ class Recipe(BaseModel):
         return "back" if flow == "payments" else "forth"
 
 
+def own_link(recipe: Recipe) -> tuple[Connector, Connector] | None:
+    """(the package that has it, the other one) when one of a pair has a link of its own with the other."""
+    source, target = registry.get(recipe.source), registry.get(recipe.target)
+    for one, other in ((source, target), (target, source)):
+        if other.manifest.name in one.manifest.own_links:
+            return one, other
+    return None
+
+
 def possible_flows(source: Connector, target: Connector) -> tuple[str, ...]:
     """What these two packages can exchange, in run order."""
     forth = [flow for flow in source.sources if flow in target.targets]

@@ -11,10 +11,20 @@ import structlog
 from sqlalchemy import RowMapping
 
 from hub.accounting import invariants
-from hub.accounting.booking import Booking, CustomerBooking, PaymentBooking, SalesBooking
+from hub.accounting.booking import Booking, CustomerBooking, EntryBooking, PaymentBooking, SalesBooking
 from hub.accounting.chart import Master
-from hub.accounting.documents import Customer, Document, Finding, Ignored, Payment, SalesInvoice, document_from
-from hub.engine import rules
+from hub.accounting.documents import (
+    Customer,
+    Document,
+    Finding,
+    Ignored,
+    JournalEntry,
+    Payment,
+    SalesInvoice,
+    document_from,
+)
+from hub.accounting.money import ZERO
+from hub.engine import entry_rules, rules
 from hub.engine.context import MASTER_DOUBT, Context
 from hub.engine.models import ItemStatus
 from hub.sdk.connector import Existing, Key, Payload
@@ -22,6 +32,8 @@ from hub.sdk.errors import Malformed, RecordRejected
 
 _log = structlog.get_logger(__name__)
 
+BOOKED_ONCE = (SalesInvoice, JournalEntry)
+"""Kinds of documents that a company of the source sends to the one administration that belongs to it."""
 UNKNOWN_CUSTOMER = "0"
 """Stands for a debtor that is yet to be made, in a preview only."""
 
@@ -40,6 +52,11 @@ class Work:
     attempts: int = 0
     forced: bool = False
     number: str = ""
+    delivery_id: UUID | None = None
+    """Its booking, once it has one."""
+    chosen: bool = False
+    vanished: bool = False
+    """The source no longer has it."""
     document: Document | None = None
     key: Key | None = None
     booking: Booking | None = None
@@ -63,6 +80,11 @@ class Work:
         return getattr(self.document, "name", "") or self.number or self.source_id
 
     @property
+    def route(self) -> str:
+        """Where a document that is booked once goes, as an item stores it."""
+        return self.key.target if self.key and isinstance(self.document, BOOKED_ONCE) else ""
+
+    @property
     def sure_key(self) -> Key:
         """The key of a work that was resolved."""
         assert self.key is not None  # noqa: S101 - resolve sets it before anything asks
@@ -81,6 +103,9 @@ def work_of(row: RowMapping) -> Work:
         attempts=row["attempts"],
         forced=row["forced"],
         number=row["number"],
+        delivery_id=row["delivery_id"],
+        chosen=row["chosen"],
+        vanished=row["vanished_at"] is not None,
     )
 
 
@@ -118,7 +143,7 @@ def before_start(ctx: Context, document: Document) -> bool:
 
 def set_aside(ctx: Context, document: Document) -> Ignored | None:
     """The rules by which a document is marked as handled and not sent."""
-    if isinstance(document, SalesInvoice):
+    if isinstance(document, BOOKED_ONCE):
         if before_start(ctx, document):
             start = str(ctx.combi.start_date)
             reason = Finding(key="before_start_date", values={"date": str(document.date), "start_date": start})
@@ -159,7 +184,7 @@ def read(ctx: Context, work: Work) -> None:
         work.ignored = ignored
         return
     assert isinstance(found, Document)  # noqa: S101 - an Ignored returned above
-    if isinstance(found, SalesInvoice):
+    if isinstance(found, BOOKED_ONCE):
         administration = administration_of(ctx, found.company)
         if administration is None:
             values = {"company": found.company}
@@ -212,12 +237,15 @@ def _fit(ctx: Context, work: Work, master: Master, customers: Mapping[tuple[str,
             work.total = invoice.total
         case PaymentBooking(payment=payment):
             work.total = payment.amount
+        case EntryBooking(lines=lines):
+            work.total = sum((line.debit for line in lines), ZERO)
 
 
 def _booking(ctx: Context, work: Work, master: Master, customers: Mapping[tuple[str, str], str]) -> Booking | None:
     match work.document:
         case SalesInvoice() as invoice:
-            lines, findings = rules.book_lines(invoice, ctx.settings, ctx.mappings.get("ledger_accounts", {}), master)
+            table, own = ctx.mappings.get("ledger_accounts", {}), ctx.writer(work.flow).account
+            lines, findings = rules.book_lines(invoice, ctx.settings, table, master, own)
             day = rules.booking_date(invoice.date, ctx.settings, ctx.clock.today())
             if isinstance(day, Finding):
                 findings.append(day)
@@ -227,6 +255,8 @@ def _booking(ctx: Context, work: Work, master: Master, customers: Mapping[tuple[
             return SalesBooking(
                 invoice=invoice, administration=work.administration, date=day, customer=customer, lines=lines
             )
+        case JournalEntry() as entry:
+            return _entry_booking(ctx, work, entry, master)
         case Customer() as customer:
             return CustomerBooking(customer=customer, administration=work.administration)
         case Payment() as payment:
@@ -234,3 +264,13 @@ def _booking(ctx: Context, work: Work, master: Master, customers: Mapping[tuple[
         case _:
             work.findings.append(Finding(key="kind_unknown", values={"flow": work.flow}))
             return None
+
+
+def _entry_booking(ctx: Context, work: Work, entry: JournalEntry, master: Master) -> EntryBooking:
+    lines, findings = entry_rules.book_entry(entry, ctx.settings, ctx.mappings, master)
+    day = entry_rules.entry_date(entry.date, ctx.settings, ctx.clock.today())
+    if isinstance(day, Finding):
+        findings.append(day)
+        day = entry.date
+    work.findings.extend(findings)
+    return EntryBooking(entry=entry, administration=work.administration, date=day, lines=lines)

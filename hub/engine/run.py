@@ -186,9 +186,10 @@ async def _reopen(ctx: Context) -> None:
                   (status = 'finding' AND (tried_version <> :version OR retry_at <= :now OR :failed
                      OR findings @> '[{"key": "customer_not_ready"}]'))
                   OR (status = 'rejected' AND (tried_version <> :version OR :failed))
-                  OR (status = 'ignored' AND delivery_id IS NULL AND raw IS NOT NULL AND (tried_version <> :version
-                     OR findings @> '[{"key": "before_start_date"}]'
-                        AND (cast(:start AS date) IS NULL OR date >= :start))))"""
+                  OR (status = 'ignored' AND delivery_id IS NULL AND raw IS NOT NULL AND vanished_at IS NULL
+                     AND (tried_version <> :version OR findings @> '[{"key": "before_start_date"}]'
+                        AND (cast(:start AS date) IS NULL OR date >= :start))))
+                AND (cast(:documents AS text[]) IS NULL OR source_id = ANY(:documents))"""
             ),
             {
                 "combi": ctx.combi.id,
@@ -196,6 +197,7 @@ async def _reopen(ctx: Context) -> None:
                 "now": ctx.clock.now(),
                 "failed": failed,
                 "start": ctx.combi.start_date,
+                "documents": ctx.run.documents,
             },
         )
     ctx.run.progress = {**ctx.run.progress, "reopened": True}
@@ -278,11 +280,13 @@ async def _finish_well(engine: "Engine", run: Run, now: datetime) -> None:
                      OR status IN ('unknown', 'waiting')) AS trouble
                 FROM item WHERE combi_id = :combi AND status IN ('waiting', 'unknown', 'finding', 'rejected', 'changed')
                   AND (cast(:first AS date) IS NULL OR date IS NULL OR date >= :first)
-                  AND (cast(:last AS date) IS NULL OR date IS NULL OR date <= :last)"""
+                  AND (cast(:last AS date) IS NULL OR date IS NULL OR date <= :last)
+                  AND (cast(:documents AS text[]) IS NULL OR source_id = ANY(:documents))"""
             ),
             {
                 "run": run.id,
                 "combi": run.combi_id,
+                "documents": run.documents,
                 "first": (run.period or {}).get("from"),
                 "last": (run.period or {}).get("to"),
             },

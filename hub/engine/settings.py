@@ -34,8 +34,29 @@ class CombiSettings(Settings):
     """Used when the rule finds none in the chart. `8000` or `8000 Omzet algemeen`."""
     on_change: Literal["automatic", "ask"] = "automatic"
     """A document that changed after it was booked: corrected the way the target allows, or shown."""
+    account_mode: Literal["own_chart", "transpose"] = "own_chart"
+    """How a journal entry's account becomes the target's: the same code, or only by the mapping table
+    `ledger_accounts`. In both an entry of that table goes first."""
+    fallback_account: Annotated[str, Field(max_length=200)] = chosen("", Choice("accounts"))
+    """For lines of a journal entry that name no account; one that is named but unknown stays a finding."""
+    cost_centre_mode: Literal["same_code", "table", "none"] = "same_code"
+    """How a journal entry's cost centre becomes the target's: the same code, only by the mapping table
+    `cost_centres`, or not at all. With `same_code` an entry of that table goes first."""
+    default_cost_centre: Annotated[str, Field(max_length=200)] = chosen("", Choice("cost_centres"))
+    """For lines of a journal entry that have none; never on an account that takes none."""
+    merge_lines: bool = False
+    """Whether the lines of a journal entry are added up per account, cost centre and side."""
+    journal_date: Literal["source", "end_of_month", "today", "next_open_period"] = "source"
+    """The booking date of a journal entry: as the source says, the last day of that month, the day of booking, or the
+    source's date unless the books are closed on it: then the first day after `closed_until`."""
+    selection: Literal["automatic", "chosen"] = "automatic"
+    """`chosen`: new journal entries are listed and not booked before a human chooses them. Back to `automatic` books
+    those that are listed too."""
     credit_payments: bool = False
     """Whether a settled credit note is written back as a negative payment."""
+    own_link_off: bool = False
+    """The customer's word that the packages' own link with each other is off; asked where there is one
+    (`Manifest.own_links`). Only a warning hangs on it: no package shows its link."""
     attach_document: bool = False
     """Whether the printed invoice is hung on the booking."""
     note_success: bool = False

@@ -139,7 +139,7 @@ def _question(
         return _from_list(plain, value, choices)
     if words := topics.literal_of(info):
         return replace(
-            plain, kind="radios", value=str(value), options=[(one, _word(recipe, name, one, language)) for one in words]
+            plain, kind="radios", value=str(value), options=[(one, word(recipe, name, one, language)) for one in words]
         )
     shown = "" if value is None else str(value)
     if kind is bool:
@@ -223,16 +223,16 @@ def _flow(recipe: Recipe, flow: str, language: str) -> str:
     return text.sentence(f"catalogue.flow.{flow}.short", language, names)
 
 
-def _word(recipe: Recipe, name: str, word: str, language: str) -> str:
+def word(recipe: Recipe, name: str, value: str, language: str) -> str:
     """A choice in the words of the connector, or of the engine; the word itself when it is a code."""
     for key in (
-        f"settings.{recipe.target}.{name}.{word}",
-        f"settings.{recipe.source}.{name}.{word}",
-        f"settings.{name}.{word}",
+        f"settings.{recipe.target}.{name}.{value}",
+        f"settings.{recipe.source}.{name}.{value}",
+        f"settings.{name}.{value}",
     ):
         if text.known(key):
             return text.sentence(key, language)
-    return word
+    return value
 
 
 def answers(questions: Sequence[Question], form: Mapping[str, str]) -> Answers:

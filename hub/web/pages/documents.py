@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from hub.catalogue.path import PathId, unknown
 from hub.engine import items
+from hub.engine.choosing import NOT_CHOSEN
 from hub.engine.models import Item, ItemStatus
 from hub.kit.database import HubSession
 from hub.kit.problem import Problem
@@ -127,6 +128,7 @@ async def document(item_id: PathId, visit: Visiting) -> Response:
         story=_story(shown.history),
         chances=chances(shown),
         asked=_asked(shown),
+        not_chosen=any(one.key == NOT_CHOSEN for one in shown.findings),
         postable=item.flow not in ("customers", "payments") and item.raw is not None,
     )
 
@@ -215,6 +217,8 @@ def chances(item: ItemOut) -> list[str]:
     }
     stands = item.booking is not None and item.booking.state not in ("gone", "refused")
     found = [action for action in ACTIONS if item.status in allowed[action]]
+    if item.status == ItemStatus.ignored and not any(one.key == NOT_CHOSEN for one in item.findings):
+        found.remove("retry")
     if stands and item.status != ItemStatus.changed:
         found = [action for action in found if action != "skip"]
     return found

@@ -52,4 +52,4 @@ async def read_form(hub: Hub, request: Request, *, anonymous: bool = False) -> t
 
 def way_facts(auth: Auth) -> dict[str, Any]:
     """One way into a package, as a template shows it."""
-    return {"kind": auth.kind, "fields": [(one.name, one.secret, one.example) for one in auth.fields]}
+    return {"kind": auth.kind, "fields": [(one.name, one.secret, one.example, one.optional) for one in auth.fields]}

@@ -16,6 +16,7 @@ from hub.engine.hub import Hub, hub_of
 from hub.kit.problem import Problem
 from hub.organisations import browser as browsers
 from hub.organisations import html
+from hub.organisations.access import language_of
 from hub.organisations.browser import LoggedIn
 from hub.organisations.models import Role
 from hub.sdk.errors import ConfigError
@@ -84,8 +85,8 @@ async def _retyped(
     """Keys typed anew for a connection that stands: tried first, then kept."""
     given = {name.removeprefix("fields."): value for name, value in form.items() if name.startswith("fields.")}
     try:
-        asked = connecting.wanted(connection.connector, connection.auth, {**connection.fields, **given})
-        identity = await connecting.tried(clients, asked, str(connection.id))
+        asked = connecting.rewanted(connection, connection.auth, given)
+        identity = await connecting.tried(clients, asked, str(connection.id), language_of(request))
         async with clients.database.tenant(visitor.organisation_id) as session:
             locked = await repository.locked(session, connection.id)
             if locked is None:

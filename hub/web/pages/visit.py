@@ -1,18 +1,20 @@
 """What every page behind the login shares: who may come in, proof that a form is ours, and errors as pages."""
 
+import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import Depends, Request
+import structlog
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.responses import RedirectResponse, Response
 
 from hub.combis import errors
 from hub.engine.hub import Hub, hub_of
-from hub.kit.problem import Problem
+from hub.kit.problem import Problem, on_http_exception
 from hub.kit.text import known
 from hub.organisations import browser as browsers
 from hub.organisations import html
@@ -21,6 +23,8 @@ from hub.organisations.browser import LoggedIn
 from hub.organisations.models import Role
 from hub.sdk.errors import VendorError
 from hub.web.pages.forms import BadForm, Form, read_form
+
+_log = structlog.get_logger(__name__)
 
 
 class NobodyHere(Exception):
@@ -38,7 +42,8 @@ class PageRoute(APIRoute):
             try:
                 return await handle(request)
             except NobodyHere:
-                return RedirectResponse(f"/login?next={quote(_own_page(request))}", 303)
+                page = _own_page(request)
+                return RedirectResponse(f"/login?next={quote(page)}" if page != "/" else "/login", 303)
             except BadForm:
                 return html.message(request, 403, "web.bad_form")
             except RequestValidationError:
@@ -47,8 +52,24 @@ class PageRoute(APIRoute):
                 return problem_page(request, errors.problem(error, language_of(request)))
             except Problem as problem:
                 return problem_page(request, problem)
+            except Exception as error:
+                reference = secrets.token_hex(8)
+                _log.exception("page_failed", reference=reference, exc_info=error)
+                return html.message(request, 500, "common.unexpected", reference=reference)
 
         return handler
+
+
+def install(app: FastAPI) -> None:
+    """Make an address that does not exist a page for browsers; the API keeps its problem documents."""
+    app.add_exception_handler(404, _on_missing)
+
+
+async def _on_missing(request: Request, error: Exception) -> Response:
+    if request.url.path.startswith("/v1/") or "text/html" not in request.headers.get("accept", ""):
+        return await on_http_exception(request, error)
+    await browsers.logged_in(hub_of(request), request)
+    return html.message(request, 404, "web.not_found")
 
 
 def _own_page(request: Request) -> str:
