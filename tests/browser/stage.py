@@ -12,7 +12,6 @@ from email import policy
 from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect

@@ -130,7 +130,9 @@ async def test_what_cannot_be_is_said_beside_the_field(site: Stage) -> None:
     await side_of(page, "source").get_by_label("Simplicate-domein").first.fill("niet/zo")
     await side_of(page, "source").locator("form button").first.click()
     await expect(side_of(page, "source").get_by_role("alert")).to_be_visible()
-    await expect(side_of(page, "source").get_by_label("Simplicate-domein").first).to_have_attribute("aria-invalid", "true")
+    await expect(side_of(page, "source").get_by_label("Simplicate-domein").first).to_have_attribute(
+        "aria-invalid", "true"
+    )
     await link_both(page, site, "simplicate", "minox")
     await page.locator(".notice a.primary").click()
     await page.locator("select").first.select_option("")
