@@ -89,6 +89,7 @@ async def _stored(stage: Stage, items: int) -> list[UUID]:
             text("SELECT id FROM combi WHERE organisation_id = :organisation"), {"organisation": organisation}
         )
         combis = list(found.scalars())
-    async with hub.database.system() as session:
-        await session.execute(text("ANALYZE item, combi, connection"))
+    # What autovacuum does by itself after so many rows.
+    async with hub.database.engine.connect() as connection:
+        await connection.execute(text("VACUUM (ANALYZE) item, combi, connection"))
     return combis

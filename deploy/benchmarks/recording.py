@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from hub.sdk.http import new_client
+from hub.sdk.wire import Wire
 
 _KEPT = ("authorization", "authentication-key", "authentication-secret", "content-type", "accept")
 
@@ -29,11 +30,11 @@ class Call:
     end: float = 0
 
 
-class Recorder(httpx.AsyncHTTPTransport):
+class Recorder(Wire):
     """A transport that writes down what goes through it."""
 
     def __init__(self) -> None:
-        super().__init__(limits=httpx.Limits(max_connections=200, max_keepalive_connections=50))
+        super().__init__(max_connections=200, max_idle=50)
         self.calls: list[Call] = []
         self.client = new_client(self)
 

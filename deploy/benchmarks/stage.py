@@ -33,6 +33,12 @@ PROFILE = "myorganizationprofile:91c0de77aa10b2c4"
 SIMPLICATE_SECRETS = {"authentication_key": "k" * 32, "authentication_secret": "s" * 32}
 
 
+def cpu_s(pid: int) -> float:
+    """Processor time of a process and of its children that have ended (Linux)."""
+    status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(ticks) for ticks in status[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
 @dataclass
 class Child:
     """A process of ours that tells what it found as lines of JSON."""
@@ -47,6 +53,10 @@ class Child:
             raise RuntimeError(f"a measured process ended with {await self.process.wait()}; see the lines above")
         found: dict[str, Any] = json.loads(line)
         return found
+
+    def cpu_s(self) -> float:
+        """Processor time it has used (Linux)."""
+        return cpu_s(self.process.pid)
 
     async def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ends it, whatever it does."""
@@ -88,8 +98,7 @@ class Stage:
 
     def database_cpu_s(self) -> float:
         """Processor time of PostgreSQL and of its connections that have ended (Linux)."""
-        status = Path(f"/proc/{self.services.postgres_pid()}/stat").read_text().rpartition(")")[2].split()
-        return sum(int(ticks) for ticks in status[11:15]) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self.services.postgres_pid())
 
     async def child(self, module: str, *words: object, packages: Packages | None = None) -> Child:
         """Starts a process of ours; it ends with the stage."""

@@ -15,25 +15,24 @@ from hub.kit.database import HubSession
 COUNTED = ("waiting", "unknown", "finding", "rejected", "changed")
 MOST = 100
 
-_ROW = f"""SELECT c.id, c.recipe, c.name, c.status, c.reason, c.schedule, c.start_date, c.version, c.created_at,
-    c.updated_at, CASE WHEN c.status = 'active' THEN greatest(c.slot, c.not_before) END AS next_run_at,
+_ROW = f"""SELECT c.id, c.recipe, c.name, c.status, nullif(c.reason, 'null') AS reason, c.schedule, c.start_date,
+    c.version, c.created_at, c.updated_at,
+    CASE WHEN c.status = 'active' THEN greatest(c.slot, c.not_before) END AS next_run_at,
     c.source_connection_id, s.connector AS source_connector, s.status AS source_status,
     coalesce(nullif(s.identity->>'name', ''), s.identity->>'email', '') AS source_name,
     c.target_connection_id, t.connector AS target_connector, t.status AS target_status,
     coalesce(nullif(t.identity->>'name', ''), t.identity->>'email', '') AS target_name,
-    r.id AS run_id, r.outcome AS run_outcome, r.reason AS run_reason, r.finished_at AS run_finished_at,
-    (SELECT id FROM run WHERE combi_id = c.id AND finished_at IS NULL) AS going_on,
-    {
-    ", ".join(
-        f"(SELECT count(*) FROM (SELECT 1 FROM item WHERE combi_id = c.id AND status = '{status}' LIMIT {MOST})"
-        f" AS few) AS {status}"
-        for status in COUNTED
-    )
-}
+    r.id AS run_id, r.outcome AS run_outcome, nullif(r.reason, 'null') AS run_reason,
+    r.finished_at AS run_finished_at,
+    (SELECT id FROM run WHERE combi_id = c.id AND finished_at IS NULL) AS going_on, few.*
   FROM (SELECT * FROM combi WHERE deleted_at IS NULL AND %s ORDER BY id DESC LIMIT :limit) AS c
   JOIN connection s ON s.id = c.source_connection_id JOIN connection t ON t.id = c.target_connection_id
   LEFT JOIN LATERAL (SELECT id, outcome, reason, finished_at FROM run WHERE combi_id = c.id
     AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 1) AS r ON true
+  CROSS JOIN LATERAL (SELECT {", ".join(f"max(n) FILTER (WHERE one = '{status}') AS {status}" for status in COUNTED)}
+    FROM unnest(ARRAY[{", ".join(f"'{status}'" for status in COUNTED)}]) AS one
+    CROSS JOIN LATERAL (SELECT count(*) AS n
+      FROM (SELECT 1 FROM item WHERE combi_id = c.id AND status = one LIMIT {MOST}) AS seen) AS found) AS few
   ORDER BY c.id DESC"""
 _ONE = text(_ROW % "id = :id")
 _PAGE = text(_ROW % "id < :before AND (cast(:status AS text) IS NULL OR status = :status)")

@@ -19,7 +19,7 @@ from hub.connections.models import Connection, ConnectionStatus
 from hub.engine import registry
 from hub.engine.clients import Link
 from hub.kit.clock import Clock
-from hub.kit.database import Database, after_commit
+from hub.kit.database import Database, HubSession, after_commit
 from hub.kit.log import register_secret
 from hub.kit.mail import Mailer
 from hub.kit.secrets import KeyRing
@@ -136,7 +136,11 @@ class ConnectionClients:
     async def open(self, organisation_id: UUID, connection_id: UUID) -> Link:
         """A link. Raises ReauthRequired when the connection needs consent, or was revoked."""
         async with self.database.tenant(organisation_id) as session:
-            connection = await repository.holder(session, connection_id)
+            return await self.open_in(session, connection_id)
+
+    async def open_in(self, session: HubSession, connection_id: UUID) -> Link:
+        """The same in a transaction that is open already."""
+        connection = await repository.holder(session, connection_id)
         if connection is None:
             raise ReauthRequired("connection_revoked")
         connector, auth = self._known(connection)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from hub.kit.database import HubSession
 from hub.sdk.connector import Connector
 from hub.sdk.http import Http
 
@@ -31,3 +32,6 @@ class Clients(Protocol):
 
     async def open(self, organisation_id: UUID, connection_id: UUID) -> Link:
         """A link. Raises ReauthRequired when the connection needs consent, or was revoked."""
+
+    async def open_in(self, session: HubSession, connection_id: UUID) -> Link:
+        """The same in a transaction that is open already."""

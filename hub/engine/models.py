@@ -181,7 +181,7 @@ class Item(Owned, table=True):
     __table_args__ = (
         Index("item_source", "combi_id", "flow", "source_id", "administration", unique=True),
         Index("item_at_hand", "combi_id", "flow", "id", postgresql_where=text("status IN ('waiting', 'unknown')")),
-        Index("item_status", "combi_id", "status", "id"),
+        Index("item_status", "combi_id", "status", "id", postgresql_include=["organisation_id"]),
         Index("item_list", "combi_id", "id"),
         Index("item_delivery", "delivery_id"),
         Index("item_due", "combi_id", "id", postgresql_where=text("note <> '' OR attach")),

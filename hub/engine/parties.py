@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.documents import Ignored
@@ -28,14 +28,13 @@ async def stand(ctx: Context, needed: set[Place], handle: Handle) -> dict[Place,
     """
     if not needed:
         return {}
-    refs = await references(ctx, needed)
-    missing = needed - set(refs)
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        refs = await references(session, ctx, needed)
+        known = await places_of(session, ctx, sorted({source_id for source_id, _ in needed}))
     # One that an earlier installation brought there becomes an item too, so that its changes are followed.
-    wanted = missing | (needed - set(await places_of(ctx, sorted({source_id for source_id, _ in needed}))))
+    wanted = (needed - set(refs)) | (needed - set(known))
     if wanted:
-        await _call_up(ctx, wanted)
-        async with ctx.database.tenant(ctx.organisation_id) as session:
-            rows = await store.items_of(session, ctx, "customers", wanted)
+        rows = await _call_up(ctx, wanted)
         now = ctx.clock.now()
         works = [
             work_of(row)
@@ -45,20 +44,20 @@ async def stand(ctx: Context, needed: set[Place], handle: Handle) -> dict[Place,
         ]
         if works:
             await handle(ctx, "customers", works)
-            refs.update(await references(ctx, wanted))
+            async with ctx.database.tenant(ctx.organisation_id) as session:
+                refs.update(await references(session, ctx, wanted))
     return refs
 
 
-async def references(ctx: Context, places: Iterable[Place]) -> dict[Place, str]:
+async def references(session: AsyncSession, ctx: Context, places: Iterable[Place]) -> dict[Place, str]:
     """The target's references of the customers that stand there."""
     keys = {key_of(ctx, "customers", *place).text: place for place in places}
-    async with ctx.database.tenant(ctx.organisation_id) as session:
-        found = await store.references(session, keys)
+    found = await store.references(session, keys)
     return {keys[key]: ref for key, ref in found.items()}
 
 
-async def _call_up(ctx: Context, places: set[Place]) -> None:
-    """Makes items of the customers' cards; a card that we do not have is fetched."""
+async def _call_up(ctx: Context, places: set[Place]) -> Sequence[RowMapping]:
+    """Makes items of the customers' cards, and gives them; a card that we do not have is fetched."""
     cards = await _cards(ctx, {source_id for source_id, _ in places})
     for source_id in sorted({source_id for source_id, _ in places} - set(cards)):
         raw = await _fetched(ctx, source_id)
@@ -68,6 +67,7 @@ async def _call_up(ctx: Context, places: set[Place]) -> None:
     async with ctx.database.tenant(ctx.organisation_id) as session:
         await store.upsert_items(session, ctx, "customers", rows)
         await _revive(session, ctx, places)
+        return await store.items_of(session, ctx, "customers", places)
 
 
 async def _revive(session: AsyncSession, ctx: Context, places: set[Place]) -> None:
@@ -140,43 +140,42 @@ async def _fetched(ctx: Context, source_id: str) -> Raw | None:
         ctx.log_finding(error.finding(), None, error.exchange)
         return None
     if raw is not None:
-        await keep_cards(ctx, [(source_id, raw, digest(raw))])
+        async with ctx.database.tenant(ctx.organisation_id) as session:
+            await keep_cards(session, ctx, [(source_id, raw, digest(raw))])
     return raw
 
 
-async def keep_cards(ctx: Context, cards: Sequence[tuple[str, Raw, str]]) -> None:
+async def keep_cards(session: AsyncSession, ctx: Context, cards: Sequence[tuple[str, Raw, str]]) -> None:
     """Stores customers as the source shows them: (source id, raw, fingerprint)."""
     rows = [{"source_id": source_id, "raw": raw, "fingerprint": mark} for source_id, raw, mark in cards]
-    async with ctx.database.tenant(ctx.organisation_id) as session:
-        await session.execute(
-            text(
-                """INSERT INTO party AS p (organisation_id, combi_id, source_id, raw, fingerprint, updated_at)
-                SELECT :organisation, :combi, r.source_id, r.raw, r.fingerprint, :now
-                FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(source_id text, raw jsonb, fingerprint text)
-                ON CONFLICT (combi_id, source_id) DO UPDATE SET raw = excluded.raw,
-                  fingerprint = excluded.fingerprint, updated_at = excluded.updated_at
-                WHERE p.fingerprint <> excluded.fingerprint"""
-            ),
-            {
-                "organisation": ctx.organisation_id,
-                "combi": ctx.combi.id,
-                "now": ctx.clock.now(),
-                "rows": store.packed(rows),
-            },
-        )
+    await session.execute(
+        text(
+            """INSERT INTO party AS p (organisation_id, combi_id, source_id, raw, fingerprint, updated_at)
+            SELECT :organisation, :combi, r.source_id, r.raw, r.fingerprint, :now
+            FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(source_id text, raw jsonb, fingerprint text)
+            ON CONFLICT (combi_id, source_id) DO UPDATE SET raw = excluded.raw,
+              fingerprint = excluded.fingerprint, updated_at = excluded.updated_at
+            WHERE p.fingerprint <> excluded.fingerprint"""
+        ),
+        {
+            "organisation": ctx.organisation_id,
+            "combi": ctx.combi.id,
+            "now": ctx.clock.now(),
+            "rows": store.packed(rows),
+        },
+    )
 
 
-async def places_of(ctx: Context, source_ids: Sequence[str]) -> list[Place]:
+async def places_of(session: AsyncSession, ctx: Context, source_ids: Sequence[str]) -> list[Place]:
     """In which administrations these customers are items already."""
-    async with ctx.database.tenant(ctx.organisation_id) as session:
-        found = await session.execute(
-            text(
-                """SELECT source_id, administration FROM item
-                WHERE combi_id = :combi AND flow = 'customers' AND source_id = ANY(:ids)"""
-            ),
-            {"combi": ctx.combi.id, "ids": list(source_ids)},
-        )
-        return [(row.source_id, row.administration) for row in found]
+    found = await session.execute(
+        text(
+            """SELECT source_id, administration FROM item
+            WHERE combi_id = :combi AND flow = 'customers' AND source_id = ANY(:ids)"""
+        ),
+        {"combi": ctx.combi.id, "ids": list(source_ids)},
+    )
+    return [(row.source_id, row.administration) for row in found]
 
 
 def digest(raw: Raw) -> str:

@@ -94,7 +94,8 @@ async def documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[Previe
         by_id[source_id] = Work(new_id(ctx.clock), flow, source_id, "", ItemStatus.waiting, raw)
     works = list(by_id.values())
     await resolve(ctx, works, {})
-    customers = await parties.references(ctx, needed_customers(works))
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        customers = await parties.references(session, ctx, needed_customers(works))
     await resolve(ctx, works, customers)
     async with ctx.database.tenant(ctx.organisation_id) as session:
         known = await store.deliveries(session, [work.key.text for work in works if work.key])

@@ -174,13 +174,13 @@ async def _keep_customers(ctx: Context, page: Page) -> None:
             cards.append((str(row["source_id"]), raw, str(row["fingerprint"])))
     raws = {source_id: raw for source_id, raw, _ in cards}
     places: set[parties.Place] = set()
-    if cards:
-        await parties.keep_cards(ctx, cards)
-        places.update(await parties.places_of(ctx, list(raws)))
     if ctx.settings.customers == "all":
         places |= {(source, place) for source in raws for place in set(ctx.settings.administrations.values())}
-    rows = [row for place in sorted(places) if (row := parties.card_row(ctx, place, raws[place[0]]))]
     async with ctx.database.tenant(ctx.organisation_id) as session:
+        if cards:
+            await parties.keep_cards(session, ctx, cards)
+            places.update(await parties.places_of(session, ctx, list(raws)))
+        rows = [row for place in sorted(places) if (row := parties.card_row(ctx, place, raws[place[0]]))]
         counts = await store.upsert_items(session, ctx, "customers", rows)
         for name, count in counts.items():
             ctx.counts["customers"][name] += count

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -103,7 +104,7 @@ async def _slice(engine: "Engine", run: Run, lease: Lease) -> None:
     trouble: Exception | None = None
     done = True
     try:
-        ctx = await open_context(engine, run, lease)
+        ctx = await open_context(engine, run, lease, reopening=run.mode != "preview")
         done = await (_preview(ctx) if run.mode == "preview" else _steps(ctx))
     except (LeaseLost, SQLAlchemyError):
         raise
@@ -114,27 +115,34 @@ async def _slice(engine: "Engine", run: Run, lease: Lease) -> None:
     await _conclude(engine, run, trouble, done)
 
 
-async def open_context(engine: "Engine", run: Run, lease: Lease) -> Context:
-    """The combi as it is now, its choices, and both links. Raises ReauthRequired or ConfigError."""
+async def open_context(engine: "Engine", run: Run, lease: Lease, *, reopening: bool = False) -> Context:
+    """The combi as it is now, its choices, and both links, in one transaction. Raises ReauthRequired or ConfigError.
+
+    `reopening`: parked items whose cause may be gone go back to work, once a run.
+    """
     async with engine.database.tenant(run.organisation_id) as session:
         combi = await session.get_one(Combi, run.combi_id)
         found = await session.execute(
-            text("SELECT table_name, source, target FROM mapping WHERE combi_id = :id"), {"id": combi.id}
+            text(
+                """SELECT (SELECT jsonb_agg(jsonb_build_array(table_name, source, target)) FROM mapping
+                    WHERE combi_id = :id) AS tables,
+                  (SELECT jsonb_object_agg(stream, cursor) FROM position WHERE combi_id = :id) AS positions"""
+            ),
+            {"id": combi.id},
         )
-        tables: dict[str, dict[str, str]] = {}
-        for row in found:
-            tables.setdefault(row.table_name, {})[row.source] = row.target
-        places = await session.execute(
-            text("SELECT stream, cursor FROM position WHERE combi_id = :id"), {"id": combi.id}
-        )
-        positions = {row.stream: row.cursor for row in places}
-    the_recipe = recipe.get(combi.recipe)
-    try:
-        chosen = settings.parse(the_recipe, run.settings)
-    except ValueError as error:
-        raise ConfigError("settings_invalid", words=str(error)[:300]) from error
-    source = await engine.clients.open(combi.organisation_id, combi.source_connection_id)
-    target = await engine.clients.open(combi.organisation_id, combi.target_connection_id)
+        row = found.one()
+        the_recipe = recipe.get(combi.recipe)
+        try:
+            chosen = settings.parse(the_recipe, run.settings)
+        except ValueError as error:
+            raise ConfigError("settings_invalid", words=str(error)[:300]) from error
+        source = await engine.clients.open_in(session, combi.source_connection_id)
+        target = await engine.clients.open_in(session, combi.target_connection_id)
+        if reopening and not run.progress.get("reopened"):
+            await _reopen(session, run, combi, engine.clock.now())
+    tables: dict[str, dict[str, str]] = {}
+    for table, left, right in row.tables or ():
+        tables.setdefault(table, {})[left] = right
     source.http.guard = target.http.guard = lease.hold
     return Context(
         database=engine.database,
@@ -147,15 +155,13 @@ async def open_context(engine: "Engine", run: Run, lease: Lease) -> Context:
         source=source,
         target=target,
         lease=lease,
-        positions=positions,
+        positions=row.positions or {},
         ends_at=time.monotonic() + SLICE_S,
     )
 
 
 async def _steps(ctx: Context) -> bool:
     """Every step that is not done yet. False when the slice ended first."""
-    if not ctx.run.progress.get("reopened"):
-        await _reopen(ctx)
     forth = [flow for flow in ctx.flows() if ctx.recipe.direction(flow) == "forth"]
     back = [flow for flow in ctx.flows() if ctx.recipe.direction(flow) == "back"]
     steps: list[tuple[str, Callable[[], Awaitable[bool]]]] = [
@@ -174,33 +180,31 @@ async def _steps(ctx: Context) -> bool:
     return True
 
 
-async def _reopen(ctx: Context) -> None:
+async def _reopen(session: AsyncSession, run: Run, combi: Combi, now: datetime) -> None:
     """Parked items whose cause may be gone go back to work: other settings, a look after a while, a human's wish."""
-    failed = ctx.run.trigger == "manual" and ctx.run.mode == "write"
-    async with ctx.database.tenant(ctx.organisation_id) as session:
-        await session.execute(
-            text(
-                """UPDATE item SET status = 'waiting', retry_at = NULL, updated_at = :now,
-                  attempts = CASE WHEN status = 'ignored' THEN greatest(attempts, 1) ELSE attempts END
-                WHERE combi_id = :combi AND (
-                  (status = 'finding' AND (tried_version <> :version OR retry_at <= :now OR :failed
-                     OR findings @> '[{"key": "customer_not_ready"}]'))
-                  OR (status = 'rejected' AND (tried_version <> :version OR :failed))
-                  OR (status = 'ignored' AND delivery_id IS NULL AND raw IS NOT NULL AND vanished_at IS NULL
-                     AND (tried_version <> :version OR findings @> '[{"key": "before_start_date"}]'
-                        AND (cast(:start AS date) IS NULL OR date >= :start))))
-                AND (cast(:documents AS text[]) IS NULL OR source_id = ANY(:documents))"""
-            ),
-            {
-                "combi": ctx.combi.id,
-                "version": ctx.run.settings_version,
-                "now": ctx.clock.now(),
-                "failed": failed,
-                "start": ctx.combi.start_date,
-                "documents": ctx.run.documents,
-            },
-        )
-    ctx.run.progress = {**ctx.run.progress, "reopened": True}
+    await session.execute(
+        text(
+            """UPDATE item SET status = 'waiting', retry_at = NULL, updated_at = :now,
+              attempts = CASE WHEN status = 'ignored' THEN greatest(attempts, 1) ELSE attempts END
+            WHERE combi_id = :combi AND (
+              (status = 'finding' AND (tried_version <> :version OR retry_at <= :now OR :failed
+                 OR findings @> '[{"key": "customer_not_ready"}]'))
+              OR (status = 'rejected' AND (tried_version <> :version OR :failed))
+              OR (status = 'ignored' AND delivery_id IS NULL AND raw IS NOT NULL AND vanished_at IS NULL
+                 AND (tried_version <> :version OR findings @> '[{"key": "before_start_date"}]'
+                    AND (cast(:start AS date) IS NULL OR date >= :start))))
+            AND (cast(:documents AS text[]) IS NULL OR source_id = ANY(:documents))"""
+        ),
+        {
+            "combi": combi.id,
+            "version": run.settings_version,
+            "now": now,
+            "failed": run.trigger == "manual" and run.mode == "write",
+            "start": combi.start_date,
+            "documents": run.documents,
+        },
+    )
+    run.progress = {**run.progress, "reopened": True}
 
 
 async def _preview(ctx: Context) -> bool:
@@ -273,34 +277,42 @@ async def _finish_well(engine: "Engine", run: Run, now: datetime) -> None:
         return
     waits = int(run.progress.get("waits", 0))
     async with engine.database.tenant(run.organisation_id) as session:
-        found = await session.execute(
-            text(
-                """SELECT min(retry_at) FILTER (WHERE status IN ('waiting', 'unknown')) AS next,
-                  count(*) FILTER (WHERE run_id = :run AND status IN ('finding', 'rejected', 'changed')
-                     OR status IN ('unknown', 'waiting')) AS trouble
-                FROM item WHERE combi_id = :combi AND status IN ('waiting', 'unknown', 'finding', 'rejected', 'changed')
-                  AND (cast(:first AS date) IS NULL OR date IS NULL OR date >= :first)
-                  AND (cast(:last AS date) IS NULL OR date IS NULL OR date <= :last)
-                  AND (cast(:documents AS text[]) IS NULL OR source_id = ANY(:documents))"""
-            ),
-            {
-                "run": run.id,
-                "combi": run.combi_id,
-                "documents": run.documents,
-                "first": (run.period or {}).get("from"),
-                "last": (run.period or {}).get("to"),
-            },
-        )
-        row = found.one()
-    if row.next is not None and row.next - now <= LONGEST_WAIT and waits < 8:
+        row = (
+            await session.execute(
+                _UNFINISHED,
+                {
+                    "run": run.id,
+                    "combi": run.combi_id,
+                    "documents": run.documents,
+                    "first": (run.period or {}).get("from"),
+                    "last": (run.period or {}).get("to"),
+                },
+            )
+        ).one()
+        waiting = row.next is not None and row.next - now <= LONGEST_WAIT and waits < 8
+        if not waiting:
+            tallies = [tally for flow, tally in run.counts.items() if flow != "calls"]
+            wrote = sum(tally.get(kind, 0) for tally in tallies for kind in ("booked", "update", "adopt"))
+            outcome = PARTLY if row.trouble else WRITTEN if wrote else NOTHING
+            points.reach(points.BEFORE_FINISH)
+            ended = await _end(session, run, now, _Ending(outcome, None))
+    if waiting:
         kept = {name: value for name, value in run.progress.items() if name.startswith(("read:", "begun:", "reopened"))}
         run.progress = {**kept, "waits": waits + 1}
         await _go_on(engine, run, max(row.next, now))
-        return
-    tallies = [tally for flow, tally in run.counts.items() if flow != "calls"]
-    wrote = sum(tally.get(kind, 0) for tally in tallies for kind in ("booked", "update", "adopt"))
-    outcome = PARTLY if row.trouble else WRITTEN if wrote else NOTHING
-    await _finish(engine, run, outcome, None)
+    elif ended:
+        await _tell(engine, run, outcome)
+
+
+_UNFINISHED = text(
+    """SELECT min(retry_at) FILTER (WHERE status IN ('waiting', 'unknown')) AS next,
+      count(*) FILTER (WHERE run_id = :run AND status IN ('finding', 'rejected', 'changed')
+         OR status IN ('unknown', 'waiting')) AS trouble
+    FROM item WHERE combi_id = :combi AND status IN ('waiting', 'unknown', 'finding', 'rejected', 'changed')
+      AND (cast(:first AS date) IS NULL OR date IS NULL OR date >= :first)
+      AND (cast(:last AS date) IS NULL OR date IS NULL OR date <= :last)
+      AND (cast(:documents AS text[]) IS NULL OR source_id = ANY(:documents))"""
+)
 
 
 async def _wait_or_give_up(engine: "Engine", run: Run, trouble: TransientError, now: datetime) -> None:
@@ -328,55 +340,84 @@ async def _finish(
     attention: bool = False,
     not_before: datetime | None = None,
 ) -> None:
-    """Ends the run, once and only by who holds it: an ended run never changes.
-
-    The combi keeps its schedule, backs off, or asks for a human.
-    """
+    """Ends the run. The combi keeps its schedule, backs off, or asks for a human."""
     points.reach(points.BEFORE_FINISH)
-    now = engine.clock.now()
-    explained = reason.model_dump(mode="json") if reason else None
+    ending = _Ending(outcome, reason, failed, attention, not_before)
     async with engine.database.tenant(run.organisation_id) as session:
-        await _count_restless(session, run)
-        ended = await session.execute(
-            text(
-                """UPDATE run SET finished_at = :now, lease_owner = NULL, lease_until = NULL, outcome = :outcome,
-                  reason = cast(:reason AS jsonb), counts = cast(:counts AS jsonb), result = cast(:result AS jsonb),
-                  progress = cast(:progress AS jsonb)
-                WHERE id = :id AND finished_at IS NULL AND lease_owner = :owner RETURNING id"""
-            ),
-            {
-                "id": run.id,
-                "owner": run.lease_owner,
-                "now": now,
-                "outcome": outcome.code,
-                "reason": json.dumps(explained),
-                "counts": json.dumps(run.counts),
-                "result": json.dumps(run.result),
-                "progress": json.dumps(run.progress),
-            },
-        )
-        if ended.first() is None:
-            return
-        await session.execute(
-            text(
-                """INSERT INTO logentry (organisation_id, at, combi_id, run_id, level, key, "values")
-                VALUES (:organisation, :now, :combi, :run, :level, :key, cast(:values AS jsonb))"""
-            ),
-            {
-                "organisation": run.organisation_id,
-                "now": now,
-                "combi": run.combi_id,
-                "run": run.id,
-                "level": "info" if outcome.good else "warning",
-                "key": outcome.key if reason else "run.finished",
-                "values": json.dumps({**(reason.values if reason else {}), **_tally(run)}),
-            },
-        )
-        await _touch_combi(session, run, now, explained, failed=failed, attention=attention, not_before=not_before)
+        ended = await _end(session, run, engine.clock.now(), ending)
+    if ended:
+        await _tell(engine, run, outcome)
+
+
+async def _tell(engine: "Engine", run: Run, outcome: Outcome) -> None:
     RUNS.labels(outcome.name).inc()
     _log.info("run_finished", outcome=outcome.name, counts=run.counts)
     for listener in engine.on_finish:
         await listener(run.organisation_id, run.combi_id, run.id, outcome)
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """How a run ends, and what that means for its combi."""
+
+    outcome: Outcome
+    reason: Finding | None
+    failed: bool = False
+    attention: bool = False
+    not_before: datetime | None = None
+
+
+async def _end(session: AsyncSession, run: Run, now: datetime, ending: _Ending) -> bool:
+    """Ends the run, once and only by who holds it: an ended run never changes. False when it was not ours to end.
+
+    Back-off grows with failures in a row; a combi that a human paused stays paused.
+    """
+    await _count_restless(session, run)
+    reason = ending.reason
+    ended = await session.execute(
+        _END,
+        {
+            "id": run.id,
+            "combi": run.combi_id,
+            "organisation": run.organisation_id,
+            "owner": run.lease_owner,
+            "now": now,
+            "outcome": ending.outcome.code,
+            "reason": json.dumps(reason.model_dump(mode="json") if reason else None),
+            "counts": json.dumps(run.counts),
+            "result": json.dumps(run.result),
+            "progress": json.dumps(run.progress),
+            "level": "info" if ending.outcome.good else "warning",
+            "key": ending.outcome.key if reason else "run.finished",
+            "values": json.dumps({**(reason.values if reason else {}), **_tally(run)}),
+            "failed": ending.failed,
+            "attention": ending.attention,
+            "not_before": ending.not_before,
+            "longest": LONGEST_BACKOFF,
+        },
+    )
+    return ended.first() is not None
+
+
+_END = text(
+    """WITH ended AS (
+      UPDATE run SET finished_at = :now, lease_owner = NULL, lease_until = NULL, outcome = :outcome,
+        reason = cast(:reason AS jsonb), counts = cast(:counts AS jsonb), result = cast(:result AS jsonb),
+        progress = cast(:progress AS jsonb)
+      WHERE id = :id AND finished_at IS NULL AND lease_owner = :owner RETURNING combi_id),
+    told AS (
+      INSERT INTO logentry (organisation_id, at, combi_id, run_id, level, key, "values")
+      SELECT :organisation, :now, :combi, :id, :level, :key, cast(:values AS jsonb) FROM ended)
+    UPDATE combi SET failures = CASE WHEN :failed THEN failures + 1 ELSE 0 END,
+      status = CASE WHEN :attention AND status = 'active' THEN 'attention' ELSE status END,
+      reason = CASE WHEN :attention AND status = 'active' THEN cast(:reason AS jsonb)
+                    WHEN status = 'active' THEN NULL ELSE reason END,
+      not_before = CASE WHEN :failed
+        THEN :now + least(interval '1 minute' * 2 ^ least(failures + 1, 10), cast(:longest AS interval))
+        ELSE cast(:not_before AS timestamptz) END,
+      updated_at = :now
+    FROM ended WHERE combi.id = ended.combi_id RETURNING combi.id"""
+)
 
 
 async def _count_restless(session: AsyncSession, run: Run) -> None:
@@ -395,43 +436,6 @@ async def _count_restless(session: AsyncSession, run: Run) -> None:
     for row in found:
         counts.setdefault(row.flow, {})[row.status] = row.documents
     run.counts = counts
-
-
-async def _touch_combi(
-    session: AsyncSession,
-    run: Run,
-    now: datetime,
-    reason: dict[str, Any] | None,
-    *,
-    failed: bool,
-    attention: bool,
-    not_before: datetime | None,
-) -> None:
-    """Back-off grows with failures in a row; a combi that a human paused stays paused."""
-    found = await session.execute(
-        text(
-            """UPDATE combi SET failures = CASE WHEN :failed THEN failures + 1 ELSE 0 END,
-              status = CASE WHEN :attention AND status = 'active' THEN 'attention' ELSE status END,
-              reason = CASE WHEN :attention AND status = 'active' THEN cast(:reason AS jsonb)
-                            WHEN status = 'active' THEN NULL ELSE reason END,
-              not_before = :not_before, updated_at = :now
-            WHERE id = :id RETURNING failures"""
-        ),
-        {
-            "id": run.combi_id,
-            "failed": failed,
-            "attention": attention,
-            "reason": json.dumps(reason),
-            "not_before": not_before,
-            "now": now,
-        },
-    )
-    failures = found.scalar_one()
-    if failed:
-        wait = min(timedelta(minutes=2 ** min(failures, 10)), LONGEST_BACKOFF)
-        await session.execute(
-            text("UPDATE combi SET not_before = :at WHERE id = :id"), {"at": now + wait, "id": run.combi_id}
-        )
 
 
 def _tally(run: Run) -> dict[str, int]:

@@ -13,12 +13,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import structlog
-from sqlalchemy import Connection, event, orm, text
+from sqlalchemy import Connection, event, orm
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext import asyncio as asyncio_orm
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.util import await_only
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -28,8 +30,9 @@ Callback = Callable[[], Awaitable[None]]
 
 _log = structlog.get_logger(__name__)
 
-_ENTER_TENANT = text(f"select set_config('role', '{ROLE}', true), set_config('hub.organisation', :organisation, true)")
-_PING = text("select 1")
+# The driver begins nothing by itself (`isolation_level`), so that beginning and entering a tenant are one round trip.
+_BEGIN = "begin"
+_ENTER_TENANT = f"begin; select set_config('role', '{ROLE}', true), set_config('hub.organisation', '%s', true)"
 
 # A server that restarts is away for a second or two.
 _WAITS_SECONDS = (0.0, 0.1, 0.3, 0.6, 1.0, 2.0)
@@ -44,13 +47,16 @@ class _SyncSession(Session):
 
 @event.listens_for(_SyncSession, "after_begin")
 def _enter_tenant(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
-    organisation = session.info.get("organisation")
+    organisation: UUID | None = session.info.get("organisation")
     if transaction.nested:
         return
-    if organisation is None:
-        connection.execute(_PING)
-    else:
-        connection.execute(_ENTER_TENANT, {"organisation": str(organisation)})
+    statement = _BEGIN if organisation is None else _ENTER_TENANT % organisation
+    driver = connection.connection.driver_connection
+    try:
+        await_only(driver.execute(statement, prepare=False))  # type: ignore[union-attr]
+    except psycopg.Error as error:
+        connection.invalidate(error)
+        raise OperationalError(statement, None, error, connection_invalidated=True) from error
 
 
 class HubSession(AsyncSession):
@@ -85,6 +91,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_recycle=3600,
+            isolation_level="AUTOCOMMIT",
             json_serializer=dump_json,
             json_deserializer=load_json,
         )
@@ -115,10 +122,10 @@ class Database:
             yield session
             await session.commit()
         except BaseException:
-            await asyncio.shield(session.rollback())
+            await asyncio.shield(_ended(session))
             raise
-        finally:
-            await asyncio.shield(session.close())
+        # Nothing is left to be waited for, so nothing can break in.
+        await session.close()
 
     async def _begun(self, info: dict[str, Any]) -> HubSession:
         """Begin a transaction; its first statement finds out whether the connection still lives.
@@ -140,6 +147,13 @@ class Database:
             else:
                 return session
         raise AssertionError("the loop ends with a return or a raise")
+
+
+async def _ended(session: HubSession) -> None:
+    try:
+        await session.rollback()
+    finally:
+        await session.close()
 
 
 def after_commit(session: AsyncSession, callback: Callback) -> None:

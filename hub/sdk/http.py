@@ -1,6 +1,6 @@
 """One authenticated client of one connection: signs, limits, retries reads, and raises only our five errors.
 
-The only module that imports the HTTP library; its successor httpx2 is API-compatible, so moving is one line.
+With the sockets in `wire` the only module that imports the HTTP library; its successor httpx2 is API-compatible.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from hub.sdk.errors import (
     VendorError,
 )
 from hub.sdk.manifest import Auth, Manifest
+from hub.sdk.wire import Wire
 
 LARGEST_ANSWER = 32 * 1024 * 1024
 READ_ATTEMPTS = 3
@@ -87,17 +88,25 @@ class Refusal:
     """What the sentence of `key` names besides the package."""
 
 
-def new_client(transport: httpx.AsyncBaseTransport | None = None, timeout_s: float = 20) -> httpx.AsyncClient:
+class Client(httpx.AsyncClient):
     """A connection pool for all tenants: keeps no cookies, follows no redirects, trusts no proxy variables."""
-    return httpx.AsyncClient(
-        transport=transport,
-        timeout=httpx.Timeout(timeout_s, connect=5),
-        follow_redirects=False,
-        trust_env=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
-        headers={"User-Agent": "Combihub/1"},
-    )
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, timeout_s: float) -> None:
+        super().__init__(
+            transport=transport,
+            timeout=httpx.Timeout(timeout_s, connect=5),
+            follow_redirects=False,
+            trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            headers={"User-Agent": "Combihub/1"},
+        )
+        self.wire = transport
+        """Sends a request that is signed already, past the library's handling of cookies, redirects and logins."""
+
+
+def new_client(transport: httpx.AsyncBaseTransport | None = None, timeout_s: float = 20) -> Client:
+    """A client over the network, or over a transport that stands in for it."""
+    return Client(transport or Wire(max_connections=200, max_idle=50), timeout_s)
 
 
 def new_browser(base_url: str, headers: Mapping[str, str]) -> httpx.AsyncClient:
@@ -118,7 +127,7 @@ class Http:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: Client,
         manifest: Manifest,
         auth: Auth,
         credentials: Credentials,
@@ -341,7 +350,7 @@ class Http:
         headers: dict[str, str],
     ) -> httpx.Request:
         pairs = query.items() if isinstance(query, Mapping) else query
-        params = httpx.QueryParams([(name, str(value)) for name, value in pairs if value is not None])
+        params = httpx.QueryParams([(name, str(value)) for name, value in pairs if value is not None]) or None
         content = None
         if body is not None:
             headers = {**headers, "Content-Type": "application/json"}
@@ -362,9 +371,9 @@ class Http:
         host = urlsplit(str(request.url)).hostname or ""
         try:
             async with asyncio.timeout(self._manifest.timeout_s + 5):
-                response = await self._client.send(request, stream=True)
+                response = await self._client.wire.handle_async_request(request)
                 try:
-                    content = await _content(response)
+                    content = await _content(response, request)
                 finally:
                     await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
@@ -470,13 +479,13 @@ def _refused(refusal: Refusal, writing: bool) -> VendorError:
             return RecordRejected(refusal.key, words=refusal.words, field=refusal.field)
 
 
-async def _content(response: httpx.Response) -> bytes:
+async def _content(response: httpx.Response, request: httpx.Request) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for part in response.aiter_bytes():
         size += len(part)
         if size > LARGEST_ANSWER:
-            raise httpx.ReadError("answer too large", request=response.request)
+            raise httpx.ReadError("answer too large", request=request)
         parts.append(part)
     return b"".join(parts)
 

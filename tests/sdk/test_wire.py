@@ -1,0 +1,221 @@
+"""The sockets under the HTTP library, against servers on real sockets that behave and misbehave."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from hub.sdk.http import Client, new_client
+from hub.sdk.wire import ENOUGH, Wire
+
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def served(handle: Handle, encrypted: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """A server that answers each connection with `handle`; gives its address."""
+    tasks: list[asyncio.Task[None] | None] = []
+
+    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.append(asyncio.current_task())
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await handle(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(met, "127.0.0.1", 0, ssl=encrypted)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield f"{'https' if encrypted else 'http'}://127.0.0.1:{port}/"
+    finally:
+        server.close()
+        met_ones = [task for task in tasks if task is not None]
+        for task in met_ones:
+            task.cancel()
+        await asyncio.gather(*met_ones, return_exceptions=True)
+
+
+async def asked(reader: asyncio.StreamReader) -> bytes:
+    """A whole request; gives its body."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    return await reader.readexactly(int(length or 0))
+
+
+def answer(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+
+
+@asynccontextmanager
+async def client(timeout_s: float = 20, trusted: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
+    async with new_client(Wire(10, 10, trusted), timeout_s) as made:
+        yield made
+
+
+async def test_a_connection_is_used_again_and_bodies_arrive_whole() -> None:
+    connections = 0
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while True:
+            writer.write(answer(await asked(reader)))
+            await writer.drain()
+
+    large = bytes(range(256)) * (8 * ENOUGH // 256)
+    async with served(echo) as url, client() as ours:
+        for body in (b"one", large, b"", large[:-1]):
+            assert (await ours.put(url, content=body)).content == body
+    assert connections == 1
+
+
+async def test_a_slow_reader_holds_the_other_side_up_and_still_gets_everything() -> None:
+    sent = 0
+
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await asked(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (200 * ENOUGH))
+        for _ in range(200):
+            writer.write(b"x" * ENOUGH)
+            await writer.drain()
+            sent += ENOUGH
+
+    async with served(pour) as url, client() as ours, ours.stream("GET", url) as response:
+        await asyncio.sleep(0.3)
+        assert sent < 100 * ENOUGH
+        assert sum([len(part) async for part in response.aiter_bytes()]) == 200 * ENOUGH
+
+
+async def test_a_connection_that_was_closed_while_idle_is_not_used() -> None:
+    connections = 0
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await asked(reader)
+        writer.write(answer(b"yes"))
+        await writer.drain()
+
+    async with served(once) as url, client() as ours:
+        for _ in range(3):
+            assert (await ours.post(url, content=b"body")).content == b"yes"
+            await asyncio.sleep(0.02)
+    assert connections == 3
+
+
+async def test_an_answer_that_nobody_asked_for_reaches_nobody() -> None:
+    async def twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(await asked(reader)))
+        await asyncio.sleep(0.02)
+        writer.write(answer(b"another's"))
+        await reader.read()
+
+    async with served(twice) as url, client() as ours:
+        for body in (b"first", b"second"):
+            assert (await ours.put(url, content=body)).content == body
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("told", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"])
+async def test_an_answer_that_breaks_off_is_an_error(told: bytes) -> None:
+    async def broken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.write(told)
+        await writer.drain()
+
+    async with served(broken) as url, client() as ours:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await ours.post(url, content=b"body")
+
+
+async def test_a_connection_that_is_reset_is_an_error() -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.transport.abort()
+
+    async with served(reset) as url, client() as ours:
+        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+            await ours.post(url, content=b"body")
+
+
+async def test_silence_is_a_time_out() -> None:
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+        await asyncio.sleep(60)
+
+    async with served(silent) as url, client(timeout_s=0.1) as ours:
+        with pytest.raises(httpx.ReadTimeout):
+            await ours.post(url, content=b"body")
+
+
+async def test_who_does_not_read_is_a_time_out() -> None:
+    async def deaf(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    async with served(deaf) as url, client(timeout_s=0.2) as ours:
+        with pytest.raises(httpx.WriteTimeout):
+            await ours.post(url, content=b"x" * 50_000_000)
+
+
+async def test_nobody_there_is_no_connection() -> None:
+    async with served(lambda *_: asyncio.sleep(0)) as url:
+        pass
+    async with client() as ours:
+        with pytest.raises(httpx.ConnectError):
+            await ours.get(url)
+        with pytest.raises(httpx.ConnectError):
+            await ours.get("http://nobody.invalid/")
+
+
+async def test_an_encrypted_connection_is_made_with_whom_we_trust_alone(tmp_path: Path) -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(answer(await asked(reader)))
+            await writer.drain()
+
+    authority = certificate(tmp_path)
+    ours_too = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours_too.load_cert_chain(authority)
+    large = b"x" * (4 * ENOUGH)
+    async with served(echo, ours_too) as url:
+        async with client(trusted=ssl.create_default_context(cafile=str(authority))) as ours:
+            for body in (b"one", large):
+                assert (await ours.put(url, content=body)).content == body
+        async with new_client() as ours:
+            with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
+                await ours.put(url, content=b"secret")
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate of 127.0.0.1 that vouches for itself, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    path = folder / "server.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
