@@ -70,22 +70,27 @@ async def link_both(page: Page, site: Stage, source: str, target: str, query: st
     await expect(page.locator("[data-combi]")).to_be_visible()
 
 
-async def fill_in(page: Page) -> None:
-    """What a page of questions cannot propose: an administration that nothing is like, and a day for fixed books."""
+async def fill_in(page: Page, *, blindly: bool) -> None:
+    """What a page of questions cannot propose: an administration that nothing is like, accounts that do not exist in
+    the target, and a day for books of a fixed year."""
     for select in await page.locator("select[name^='administrations.']").all():
         if not await select.input_value():
             await select.select_option(index=1)
+    red = [] if blindly else await page.locator("li.line:has(.pill.bad)").all()
+    for line in red:
+        known = await page.locator("#l-accounts option").first.get_attribute("value")
+        await line.locator("input[list]").fill(known or "")
     if await (everything := page.locator("input[name=start_date][value=all]")).count():
         await everything.check()
 
 
-async def to_step(page: Page, step: str) -> None:
-    """Goes on, a page at a time, until a step."""
+async def to_step(page: Page, step: str, *, blindly: bool = False) -> None:
+    """Goes on, a page at a time, until a step; blindly: whatever is red."""
     for _ in range(12):
         current = (await page.locator(CURRENT).inner_text()).strip()
         if current == step:
             return
-        await fill_in(page)
+        await fill_in(page, blindly=blindly)
         await page.locator(NEXT).click()
         await expect(page.locator(CURRENT)).not_to_have_text(current)
     raise AssertionError(f"{step} was not reached")
