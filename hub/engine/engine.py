@@ -320,8 +320,11 @@ class Engine:
         """Everything that would go wrong: the settings first, then what the documents at hand would run into, and the
         questions on which only a warning hangs (`WARNINGS`)."""
         findings = await self.check_settings(organisation_id, combi_id)
-        if findings:
-            return findings
+        return findings or await self.check_documents(organisation_id, combi_id)
+
+    async def check_documents(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
+        """What the documents at hand would run into under settings that are right."""
+        findings: list[Finding] = []
         try:
             ctx = await self.context(organisation_id, combi_id)
             shown = await previews.preview(ctx, 100)
