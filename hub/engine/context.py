@@ -96,6 +96,8 @@ class Context:
     masters: dict[str, tuple[Master, datetime]] = field(default_factory=dict)
     positions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """How far each stream was read, as it was when the slice began and as this slice moved it."""
+    at_hand: frozenset[str] | None = None
+    """Flows with work, and `follow_up`, when this slice last looked; None: something was done since."""
     window: int = 8
     """How many documents are marked as sent at once: grows while the target is fast."""
 

@@ -88,14 +88,18 @@ class Verdicts:
 
 async def deliver(ctx: Context, flow: str) -> bool:
     """Works through everything of a flow that is at hand. False when the slice ended first."""
-    while True:
+    while ctx.at_hand is None or flow in ctx.at_hand:
         async with ctx.database.tenant(ctx.organisation_id) as session:
+            if flow not in await store.at_hand(session, ctx):
+                break
             rows = await store.items_at_hand(session, ctx, flow, BATCH)
         if not rows:
-            return True
+            break
+        ctx.at_hand = None
         await handle(ctx, flow, [work_of(row) for row in rows])
         if ctx.out_of_time:
             return False
+    return True
 
 
 async def handle(ctx: Context, flow: str, works: Sequence[Work]) -> None:
@@ -278,6 +282,8 @@ async def _intend(
 async def _changed(ctx: Context, flow: str, works: Sequence[tuple[Work, RowMapping]], verdicts: Verdicts) -> list[Job]:
     """Documents that changed after they were booked: corrected as the target allows, else shown to a human."""
     writer = ctx.writer(flow)
+    if not works:
+        return []
     can = ctx.facts(flow).on_change is OnChange.update and writer.update is not None
     may = ctx.settings.on_change == "automatic" or flow == "customers"
     going: list[Work] = []
@@ -333,6 +339,8 @@ def settle_s(ctx: Context, flow: str) -> float:
 async def _look_up(ctx: Context, flow: str, works: Sequence[tuple[Work, RowMapping]], verdicts: Verdicts) -> list[Work]:
     """Settles the fate of what was sent without an answer. Gives the works that are provably absent."""
     absent: list[Work] = []
+    if not works:
+        return absent
     writer = ctx.writer(flow)
     async with ctx.database.tenant(ctx.organisation_id) as session:
         busy = await store.runs_in_hand(session, ctx, {row["run_id"] for _, row in works})
@@ -376,7 +384,8 @@ async def send(ctx: Context, flow: str, jobs: Sequence[Job]) -> None:
         check_at = ctx.clock.now() + timedelta(seconds=WINDOW_S + settle_s(ctx, flow))
         async with ctx.database.tenant(ctx.organisation_id) as session:
             ours = await store.mark_sent(session, ctx, [job.delivery_id for job in window], check_at)
-        await _give_up(ctx, [job.work for job in window if job.delivery_id not in ours])
+        if len(ours) < len(window):
+            await _give_up(ctx, [job.work for job in window if job.delivery_id not in ours])
         window = [job for job in window if job.delivery_id in ours]
         points.reach(points.BEFORE_SEND)
         began = time.monotonic()
