@@ -676,6 +676,7 @@ async def _commit(ctx: Context, verdicts: Verdicts) -> None:
         await store.unsettle(session, verdicts.unsettled)
         await store.park(session, ctx, verdicts.items)
         await store.write_lines(session, ctx)
+        await store.show_progress(session, ctx)
     verdicts.items.clear()
     verdicts.deliveries.clear()
     verdicts.unsettled.clear()

@@ -74,6 +74,7 @@ async def _keep_documents(ctx: Context, flow: str, page: Page) -> None:
         for name, count in counts.items():
             ctx.counts[flow][name] += count
         await store.write_lines(session, ctx)
+        await store.show_progress(session, ctx)
         points.reach(points.BEFORE_CURSOR)
         if page.cursor is not None:
             await move(session, ctx, flow, page.cursor)
@@ -155,6 +156,7 @@ async def _keep_customers(ctx: Context, page: Page) -> None:
         for name, count in counts.items():
             ctx.counts["customers"][name] += count
         await store.write_lines(session, ctx)
+        await store.show_progress(session, ctx)
         points.reach(points.BEFORE_CURSOR)
         if page.cursor is not None:
             await move(session, ctx, "customers", page.cursor)

@@ -1,5 +1,6 @@
 """The engine's SQL: bulk reads and guarded bulk writes, one round trip each."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +19,8 @@ from hub.sdk.connector import Existing, Key
 
 Rows = Sequence[Mapping[str, Any]]
 EVIDENCE_LENGTH = 4000
+SHOWN_S = 1.5
+"""How old the counts of a run may be that is going on and commits something."""
 
 
 def packed(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -344,6 +347,17 @@ async def record(session: AsyncSession, ctx: Context, rows: Rows) -> None:
             "run": ctx.run.id,
             "owner": ctx.lease.owner,
         },
+    )
+
+
+async def show_progress(session: AsyncSession, ctx: Context) -> None:
+    """Writes down the run's counts with what they count, every other second at most."""
+    if time.monotonic() - ctx.shown_at < SHOWN_S:
+        return
+    ctx.shown_at = time.monotonic()
+    await session.execute(
+        text("UPDATE run SET counts = cast(:counts AS jsonb) WHERE id = :id AND lease_owner = :owner"),
+        {"counts": json.dumps(ctx.tally()), "id": ctx.run.id, "owner": ctx.lease.owner},
     )
 
 
