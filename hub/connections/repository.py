@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.connections.models import Connection, ConnectionStatus, Installation, InstallLink, OAuthAttempt
-from hub.kit.database import dump_json
+from hub.kit import json
 
 REAUTH_KEY = "connection_needs_reauth"
 
@@ -87,7 +87,7 @@ async def halt_combis(session: AsyncSession, connection_id: UUID, reason: dict[s
                  updated_at = :now
             WHERE status = 'active' AND deleted_at IS NULL AND {_USED} RETURNING id"""
         ),
-        {"id": connection_id, "reason": dump_json(reason), "now": now},
+        {"id": connection_id, "reason": json.dumps(reason), "now": now},
     )
     return len(found.all())
 

@@ -23,6 +23,7 @@ async def begin(ctx: Context, flow: str) -> bool:
         return True
     if flow not in CHOOSABLE:
         return False
+    ctx.at_hand = None
     async with ctx.database.tenant(ctx.organisation_id) as session:
         found = await session.execute(
             text(

@@ -96,6 +96,10 @@ class Context:
     masters: dict[str, tuple[Master, datetime]] = field(default_factory=dict)
     positions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """How far each stream was read, as it was when the slice began and as this slice moved it."""
+    at_hand: frozenset[str] | None = None
+    """Flows with work, and `follow_up`, when this slice last looked; None: something was done since."""
+    shown_at: float = field(default_factory=time.monotonic)
+    """Monotonic: when the run's counts were last written down."""
     window: int = 8
     """How many documents are marked as sent at once: grows while the target is fast."""
 
@@ -134,6 +138,16 @@ class Context:
     def facts(self, flow: str) -> WriterFacts:
         """What the target promises of a flow."""
         return self.destination(flow).connector.manifest.targets[flow]
+
+    def tally(self) -> dict[str, Any]:
+        """The run's counts with this slice's added, and the calls made at each package."""
+        counts: dict[str, Any] = {flow: Counter(tally) for flow, tally in self.run.counts.items()}
+        for flow, tally in self.counts.items():
+            counts[flow] = counts.get(flow, Counter()) + tally
+        calls = counts.setdefault("calls", Counter())
+        for link in (self.source, self.target):
+            calls[link.connector.manifest.name] += link.http.calls
+        return {flow: dict(tally) for flow, tally in counts.items()}
 
     def log(self, key: str, *, level: str = "info", item: UUID | None = None, **values: object) -> None:
         """A line for the log."""

@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import text
@@ -111,7 +110,7 @@ async def _slice(engine: "Engine", run: Run, lease: Lease) -> None:
     except Exception as error:
         trouble = error
     if ctx is not None:
-        _merge_counts(ctx)
+        run.counts = ctx.tally()
     await _conclude(engine, run, trouble, done)
 
 
@@ -210,17 +209,6 @@ async def _reopen(session: AsyncSession, run: Run, combi: Combi, now: datetime) 
 async def _preview(ctx: Context) -> bool:
     ctx.run.result = (await preview.preview(ctx)).model_dump(mode="json")
     return True
-
-
-def _merge_counts(ctx: Context) -> None:
-    """Adds this slice's counts to the run's."""
-    counts: dict[str, Any] = {flow: Counter(tally) for flow, tally in ctx.run.counts.items()}
-    for flow, tally in ctx.counts.items():
-        counts[flow] = counts.get(flow, Counter()) + tally
-    calls = counts.setdefault("calls", Counter())
-    for link in (ctx.source, ctx.target):
-        calls[link.connector.manifest.name] += link.http.calls
-    ctx.run.counts = {flow: dict(tally) for flow, tally in counts.items()}
 
 
 async def _conclude(engine: "Engine", run: Run, trouble: Exception | None, done: bool) -> None:

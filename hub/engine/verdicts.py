@@ -89,6 +89,7 @@ class Verdicts:
             await store.unsettle(session, self.unsettled)
             await store.park(session, ctx, self.items)
             await store.write_lines(session, ctx)
+            await store.show_progress(session, ctx)
         for rows in (self.items, self.deliveries, self.undone, self.unsettled):
             rows.clear()
 
