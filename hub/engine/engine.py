@@ -20,6 +20,7 @@ from hub.engine import mapping
 from hub.engine import preview as previews
 from hub.engine import recipe as recipes
 from hub.engine import run as runs
+from hub.engine import salaries
 from hub.engine.clients import Clients
 from hub.engine.context import Context, Lease
 from hub.engine.models import Combi, Run
@@ -202,6 +203,7 @@ class Engine:
                 ),
                 {"before": self.clock.now() - timedelta(days=RAW_DAYS)},
             )
+            await salaries.expire(session, self.clock.now())
 
     # Asking
 
@@ -268,7 +270,7 @@ class Engine:
             raise KeyError(field)
         provider = str(extra["choice"])
         chosen = {**ctx.settings.model_dump(mode="json"), "flows": ctx.flows()}
-        for link in (ctx.target, ctx.source):
+        for link in (ctx.target, ctx.source, *((ctx.side,) if ctx.side else ())):
             if provider in link.connector.options:
                 options = await link.connector.options[provider](link.http, chosen)
                 keys = await _companies(ctx) if field == "administrations" else None
