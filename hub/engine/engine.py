@@ -16,11 +16,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.accounting.chart import Master
 from hub.accounting.documents import Finding
-from hub.engine import mapping
+from hub.engine import mapping, salaries
 from hub.engine import preview as previews
 from hub.engine import recipe as recipes
 from hub.engine import run as runs
-from hub.engine import salaries
 from hub.engine.clients import Clients
 from hub.engine.context import Context, Lease
 from hub.engine.models import Combi, Run
