@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.chart import Master
@@ -12,6 +11,7 @@ from hub.accounting.documents import SalesInvoice
 from hub.engine.context import Context
 from hub.engine.resolve import document_of
 from hub.engine.settings import leading_code
+from hub.kit.database import text
 from hub.sdk.errors import Malformed
 
 TABLES = ("ledger_accounts", "cost_centres", "vat_classes")
