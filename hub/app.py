@@ -10,6 +10,7 @@ import yaml
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub.batches.endpoints import router as batches
 from hub.catalogue.description import rounded_off
 from hub.catalogue.endpoints import router as catalogue
 from hub.combis import errors
@@ -26,8 +27,9 @@ from hub.runs.endpoints import router as runs
 from hub.statistics.endpoints import health
 from hub.statistics.endpoints import router as statistics
 from hub.web.pages import router as pages
+from hub.web.pages import visit
 
-API = (catalogue, connections, combis, runs, statistics, notifications, organisations)
+API = (catalogue, connections, combis, runs, batches, statistics, notifications, organisations)
 TITLE = "Combihub"
 VERSION = "1.0.0"
 _DESCRIPTION = """A connector hub for Dutch bookkeeping: documents flow between business packages, never twice, never
@@ -59,6 +61,7 @@ def create_app(hub: Hub | None = None) -> FastAPI:
         app.include_router(router)
     problem.install(app)
     errors.install(app)
+    visit.install(app)
     app.add_middleware(Frame, https=bool(hub and hub.config.base_url.startswith("https://")))
     return app
 

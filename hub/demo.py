@@ -8,7 +8,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from html import unescape
@@ -43,13 +43,15 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
             "myorganizationprofile:5e20bb01cc93d7aa": "41207/4",
         },
     },
+    "minuba-eaccounting": {"own_link_off": True, "attach_document": True},
 }
 """What a customer would answer, per offered pair."""
-CONNECT: Mapping[str, Mapping[str, str]] = {"simplicate": {"domain": "waterlinie"}, "minox": {}}
+CONNECT: Mapping[str, Mapping[str, str]] = {"simplicate": {"domain": "waterlinie"}}
+"""What a customer types before connecting."""
 LOGIN: Mapping[str, Mapping[str, str]] = {
-    "simplicate": {},
     "minox": {"customer_number": "41207", "username": "MINOX", "password": "waterlelie"},
 }
+"""What a customer fills in at a package's consent page where the page itself does not propose it."""
 
 
 class DemoFailed(Exception):
@@ -128,6 +130,12 @@ class Customer:
         for _ in range(12):
             if answer.is_redirect:
                 answer = await self._browser.get(urljoin(str(answer.url), answer.headers["location"]))
+            elif posted := _FORM_POST.search(answer.text):
+                # A page that posts itself, as a browser would do it: from another site, so without our cookies.
+                fields = {name: unescape(value) for name, value in re.findall(_INPUT, answer.text)}
+                kept, self._browser.cookies = self._browser.cookies, type(self._browser.cookies)()
+                answer = await self._browser.post(unescape(posted[1]), data=fields)
+                self._browser.cookies = kept
             elif "<form" in answer.text and 'name="consent"' in answer.text:
                 fields = {name: unescape(value) for name, value in re.findall(_INPUT, answer.text)}
                 form = {**fields, **{name: value for name, value in login.items() if name in fields}, "consent": "yes"}
@@ -138,6 +146,7 @@ class Customer:
             raise DemoFailed(f"consent ended at {answer.url}: {answer.status_code} {answer.text[:500]}")
 
 
+_FORM_POST = re.compile(r'<body onload="document\.forms\[0\]\.submit\(\)">\s*<form[^>]* action="([^"]+)"')
 _INPUT = re.compile(r'<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"')
 
 
@@ -168,9 +177,9 @@ async def _new_combi(client: Customer, recipe: Mapping[str, Any]) -> Any:
 
 
 async def _connect(client: Customer, connector: str) -> str:
-    made = await client.call("POST", "/connections", {"connector": connector, "fields": CONNECT[connector]})
+    made = await client.call("POST", "/connections", {"connector": connector, "fields": CONNECT.get(connector, {})})
     if made["status"] == "pending":
-        await client.consent(made["authorization_url"], LOGIN[connector])
+        await client.consent(made["authorization_url"], LOGIN.get(connector, {}))
         made = await client.call("GET", f"/connections/{made['id']}")
     if made["status"] != "active":
         raise DemoFailed(f"{connector} is {made['status']} after consent")
@@ -184,7 +193,7 @@ async def _connect_again(client: Customer, combi: Mapping[str, Any]) -> None:
         checked = await client.call("POST", f"/connections/{link['connection_id']}/check", {})
         if checked["status"] != "active":
             asked = await client.call("POST", f"/connections/{link['connection_id']}/reauthorize", {})
-            await client.consent(asked["authorization_url"], LOGIN[link["connector"]])
+            await client.consent(asked["authorization_url"], LOGIN.get(link["connector"], {}))
     if combi["status"] != "active":
         await client.call("POST", f"/combis/{combi['id']}/activate")
 
@@ -213,10 +222,10 @@ def _customers_pay(boxes: Mapping[str, Sandbox]) -> bool:
     minox: Any = boxes.get("minox")
     if minox is None or minox.books.get("demo_paid"):
         return False
-    minox.books["demo_paid"] = True
     items = [item for item in minox.receivables("41207/3") if item["balance"] > 0][:2]
     for item, share in zip(items, (1, 2), strict=False):
         minox.pay(item["account_id"], item["invoice_number"], Decimal(item["balance"]) / share)
+    minox.books["demo_paid"] = bool(items)
     return bool(items)
 
 
@@ -269,8 +278,7 @@ def _table(title: str, rows: list[Any]) -> Table:
 
 
 async def _wrong(hub: Hub, boxes: Mapping[str, Sandbox]) -> list[str]:
-    """Compares our rows with Minox's own books: each booked invoice stands there once, to the cent."""
-    minox: Any = boxes["minox"]
+    """Compares our rows with the packages' own books: each booked invoice stands there once, to the cent."""
     wrong = []
     async with hub.database.system() as session:
         found = await session.execute(
@@ -280,11 +288,27 @@ async def _wrong(hub: Hub, boxes: Mapping[str, Sandbox]) -> list[str]:
             )
         )
         for number, total, ref, target in found:
-            lines = minox.batches(target.partition(":")[2]).get(ref, [])
-            stands = sum((one["debit"] - one["credit"] for one in lines if one["account"]["type"] == "customer"), 0)
+            package, _, administration = target.partition(":")
+            stands = _STANDS[package](boxes[package], administration, ref)
             if stands != total:
-                wrong.append(f"{number}: {stands} staat in Minox, {total} hoort er te staan")
+                wrong.append(f"{number}: {stands} staat in {package}, {total} hoort er te staan")
     return wrong
+
+
+def _in_minox(minox: Any, administration: str, ref: str) -> Decimal:
+    lines = minox.batches(administration).get(ref, [])
+    owed = (one["debit"] - one["credit"] for one in lines if one["account"]["type"] == "customer")
+    return sum(owed, Decimal(0))
+
+
+def _in_eaccounting(box: Any, company: str, ref: str) -> Decimal:
+    found = [one for one in box.documents(company) if ref in (one["Id"], one.get("CreatedFromDraftId"))]
+    signed = (-abs(one["TotalAmount"]) if one["IsCreditInvoice"] else one["TotalAmount"] for one in found)
+    return sum(signed, Decimal(0))
+
+
+_STANDS: Mapping[str, Callable[[Any, str, str], Decimal]] = {"minox": _in_minox, "eaccounting": _in_eaccounting}
+"""What stands under a reference in a package's own books, with the invoice's sign."""
 
 
 def _verdict(console: Console, complete: bool, wrong: list[str]) -> int:

@@ -2,23 +2,32 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
-from connectors.eaccounting.company import Article, Coding, Company, shown
+from connectors.eaccounting.company import Article, Coding, Company, company_of, shown
 from connectors.eaccounting.listing import everything, filtered
 from connectors.eaccounting.reading import ident, one_of, quoted, text, wrong
 from connectors.eaccounting.remembered import memory
 from connectors.eaccounting.settings import EaccountingSettings
 from hub.accounting.booking import BookedLine
-from hub.accounting.documents import Finding, VatTreatment
+from hub.accounting.chart import Master
+from hub.accounting.documents import Finding, InvoiceLine, VatTreatment
 from hub.accounting.money import ZERO, cents
 from hub.sdk.connector import Raw
 from hub.sdk.errors import OutcomeUnknown, RecordRejected
 from hub.sdk.http import Http
+from hub.sdk.settings import Settings
 
 HIGH = Decimal(15)
 UNCHARGED = (VatTreatment.reverse_charge, VatTreatment.icp, VatTreatment.export)
 """Uncharged because of the customer: the article is that of the rate that would have been charged (dossier 3.4)."""
+CASES: Mapping[VatTreatment | None, str] = {
+    VatTreatment.reverse_charge: "DomesticSalesSubjectToReversedConstructionVat",
+    VatTreatment.icp: "ForeignSalesVatExemptWithinEu",
+    VatTreatment.export: "ForeignSalesVatExemptOutsideEu",
+    VatTreatment.exempt: "DomesticSalesVatExempt",
+}
+"""Which of a coding's accounts an uncharged line ends up on (dossier 3.4); all others on the one subject to VAT."""
 TO_BE_MADE = "number "
 """Stands before a number in a stored payload where an article's id will be."""
 
@@ -27,7 +36,21 @@ Chosen = str | Mapping[str, Any]
 """The article of a line: its id, or the card of a default article that may have to be made first."""
 
 
-def charged(line: BookedLine, company: Company) -> Decimal | None:
+def account(line: InvoiceLine, master: Master, settings: Settings) -> str:
+    """The account on which eAccounting posts a line by itself: that of its article's coding, as far as it is known."""
+    company, chosen = company_of(master), cast(EaccountingSettings, settings)
+    own = company.articles.get((line.article or "").strip())
+    coding: Coding | Finding | None = next((one for one in company.codings if own and one.id == own.coding), None)
+    rate = article_rate(line, company)
+    if coding is None and rate is not None:
+        coding = coding_for(rate, "", company, chosen)
+    if not isinstance(coding, Coding):
+        return ""
+    case = CASES.get(line.vat_class.treatment if line.vat_class else None, "DomesticSalesSubjectToVat")
+    return coding.accounts.get(case, "")
+
+
+def charged(line: BookedLine | InvoiceLine, company: Company) -> Decimal | None:
     """The VAT percentage that a line bears; None when it fits none of the company's rates."""
     known = line.vat_class
     if known is not None and known.treatment in (*UNCHARGED, VatTreatment.exempt):
@@ -40,7 +63,7 @@ def charged(line: BookedLine, company: Company) -> Decimal | None:
     return next((rate for rate in rates if abs(cents(line.net * rate / 100) - line.vat) <= Decimal("0.01")), None)
 
 
-def article_rate(line: BookedLine, company: Company) -> Decimal | None:
+def article_rate(line: BookedLine | InvoiceLine, company: Company) -> Decimal | None:
     """The rate of the coding that a line needs: of an uncharged one, what would have been charged."""
     known = line.vat_class
     if known is None or known.treatment not in UNCHARGED:
@@ -96,7 +119,7 @@ def coding_for(rate: Decimal, account: str, company: Company, settings: Eaccount
     """The coding of a rate: the one that posts on the line's account, else the chosen one, else the only fitting."""
     field = f"article_coding_{'zero' if rate == 0 else 'high' if rate >= HIGH else 'low'}"
     fitting = [one for one in company.codings if one.rate == rate]
-    posting = [one for one in fitting if account and account in one.accounts]
+    posting = [one for one in fitting if account and account in one.accounts.values()]
     wanted: str = getattr(settings, field)
     chosen = [one for one in fitting if one.id == wanted]
     services = [one for one in fitting if one.service]

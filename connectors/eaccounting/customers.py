@@ -228,29 +228,31 @@ def merged(stands: Raw, ours: Mapping[str, Any]) -> dict[str, Any]:
     return {**stands, **changes}
 
 
-async def allow_reverse_charge(http: Http, ref: str) -> None:
-    """Sets the customer's half of reverse charge, without which a flagged row is refused (dossier 3.2, measured).
+async def fits(http: Http, payload: Payload, ref: str) -> None:
+    """Raises RecordRejected when the customer's card makes eAccounting charge or count otherwise than the invoice does.
 
-    Harmless for other invoices: rows without the flag are charged as ever. Raises RecordRejected without VAT number.
+    Sets the card's half of reverse charge, without which a flagged row is refused (dossier 3.2, measured). Harmless for
+    other invoices: rows without the flag are charged as ever.
     """
+    home = payload.get("abroad", "")
+    if not (payload["currency"] or payload["reverse_charge"] or home):
+        return
     kept = memory(http)
     async with kept.lock:
-        if ref in kept.reverse_charged:
-            return
-        stands = await single(http, f"/customers/{ident(ref)}")
-        if not ident(stands.get("Id")):
+        card = kept.cards.get(ref) or await single(http, f"/customers/{ident(ref)}")
+        if not ident(card.get("Id")):
             raise RecordRejected("eaccounting.customer_unknown", customer=ref)
-        if not flag(stands.get("ReverseChargeOnConstructionServices")):
-            if not text(stands.get("VatNumber")):
-                raise RecordRejected("eaccounting.reverse_charge_needs_vat_number", customer=_label(stands))
-            card = {**stands, "ReverseChargeOnConstructionServices": True}
+        if payload["currency"] not in ("", text(card.get("CurrencyCode")).upper()):
+            raise RecordRejected("eaccounting.other_currency", currency=payload["currency"])
+        where = {text(card.get("InvoiceCountryCode")).upper(), text(card.get("VatNumber")).upper()[:2]} - {""}
+        if home and where == {home}:
+            raise RecordRejected("eaccounting.customer_at_home", customer=_label(card), country=home)
+        if payload["reverse_charge"] and not flag(card.get("ReverseChargeOnConstructionServices")):
+            if not text(card.get("VatNumber")):
+                raise RecordRejected("eaccounting.reverse_charge_needs_vat_number", customer=_label(card))
+            card = {**card, "ReverseChargeOnConstructionServices": True}
             await http.write("PUT", f"/customers/{ident(ref)}", card)
-        kept.reverse_charged.add(ref)
-
-
-async def currency_of(http: Http, ref: str) -> str:
-    """In which currency the customer is invoiced; empty for the company's own."""
-    return text((await single(http, f"/customers/{ident(ref)}")).get("CurrencyCode")).upper()
+        kept.cards[ref] = card
 
 
 def _label(row: Raw) -> str:

@@ -66,11 +66,7 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
 async def _ready(http: Http, payload: Payload, key: Key) -> dict[str, Any]:
     """The body as it is sent: every row with the id of an article that stands there."""
     body = dict(payload["body"])
-    customer = body["CustomerId"]
-    if payload["currency"] and await customers.currency_of(http, customer) != payload["currency"]:
-        raise RecordRejected("eaccounting.other_currency", currency=payload["currency"])
-    if payload["reverse_charge"]:
-        await customers.allow_reverse_charge(http, customer)
+    await customers.fits(http, payload, body["CustomerId"])
     made = await articles.stand(http, payload["articles"])
     ids = {f"{articles.TO_BE_MADE}{number}": own for number, own in made.items()}
     rows = [{**row, "ArticleId": ids.get(own, own)} if (own := row.get("ArticleId")) else row for row in body["Rows"]]

@@ -123,6 +123,7 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
         "net": cents(invoice.total_net),
         "currency": "" if invoice.currency == master.currency else invoice.currency,
         "reverse_charge": any(map(_reverse, lines)),
+        "abroad": company.country if any(_treatment(line) in _ABROAD for line in lines) else "",
         "convert": chosen.export_as == "invoice",
         "articles": make,
         "body": {**_head(sale), "Rows": [{"LineNumber": at, **row} for at, row in enumerate(rows, 1)]},

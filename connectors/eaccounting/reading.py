@@ -2,23 +2,17 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
 from hub.accounting.documents import Finding
-from hub.accounting.money import decimal
 from hub.sdk.connector import Raw
+from hub.sdk.reading import amount, cut, flag, only, text, whole
+from hub.sdk.reading import perhaps_day as day
 
-_MARK = re.compile(r"#([0-9a-f]{12})(?![0-9a-f])")
+__all__ = ["amount", "cut", "day", "flag", "text", "whole"]
 
-
-def text(value: object) -> str:
-    """A string or a number as trimmed text; empty for all that means nothing."""
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        return ""
-    word = f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
-    return word.replace("\x00", "").strip()
+MARK = re.compile(r"#([0-9a-f]{12})(?![0-9a-f])")
 
 
 def ident(value: object) -> str:
@@ -28,33 +22,6 @@ def ident(value: object) -> str:
     except ValueError:
         return ""
     return str(own) if own.int else ""
-
-
-def flag(value: object) -> bool:
-    """A boolean in any plausible spelling."""
-    return value if isinstance(value, bool) else text(value).lower() in ("1", "true", "yes")
-
-
-def amount(value: object) -> Decimal | None:
-    """An exact amount; None for nothing and for nonsense."""
-    try:
-        return None if value is None else decimal(value)
-    except ValueError:
-        return None
-
-
-def whole(value: object) -> int | None:
-    """A whole number; None for nothing and for nonsense."""
-    found = amount(value)
-    return None if found is None or found != int(found) else int(found)
-
-
-def day(value: object) -> date | None:
-    """The date part of a date or date-time (dossier 2); None for nothing and for nonsense."""
-    try:
-        return date.fromisoformat(text(value)[:10])
-    except ValueError:
-        return None
 
 
 def percentage(value: object) -> Decimal | None:
@@ -75,29 +42,18 @@ def rows(body: object) -> list[Raw]:
 
 def one_of(body: object) -> Raw:
     """The single record of an answer; empty when there is none or more than one."""
-    found = rows(body)
-    return found[0] if len(found) == 1 else {}
+    return only(rows(body))
 
 
 def mark_of(record: Raw) -> str:
     """Our key on a document; empty when it bears none."""
-    found = _MARK.search(text(record.get("OurReference")).lower())
+    found = MARK.search(text(record.get("OurReference")).lower())
     return found[1] if found else ""
 
 
 def quoted(value: str) -> str:
     """A text inside an OData filter."""
     return "'" + value.replace("'", "''") + "'"
-
-
-def cut(words: str, length: int) -> str:
-    """Deliberately short, on one line, at the end of a word where that costs little."""
-    whole_words = " ".join(words.split())
-    if len(whole_words) <= length:
-        return whole_words
-    short = whole_words[:length]
-    shorter = short.rsplit(" ", 1)[0]
-    return (shorter if len(shorter) > length * 2 // 3 else short).rstrip(" ,;-")
 
 
 def wrong(key: str, *, field: str | None = None, **values: str) -> Finding:

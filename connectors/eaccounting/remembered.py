@@ -18,8 +18,8 @@ class Memory:
     customers: dict[str, list[Raw]] | None = None
     """All customers by number; None: not listed, or too many to."""
     many_customers: bool = False
-    reverse_charged: set[str] = field(default_factory=set)
-    """Customers of which the card is known to allow reverse charge."""
+    cards: dict[str, Raw] = field(default_factory=dict)
+    """Customers' cards by id, read because an invoice depends on them."""
     invoices: dict[str, Raw] | None = None
     """Invoices by our mark, their id and the id of the draft they came from: only ever used as positive proof."""
 

@@ -1,8 +1,8 @@
-"""e-Boekhouden.nl: sales mutations and relations there, paid open items back."""
+"""e-Boekhouden.nl: sales mutations, relations and memorial entries there, paid open items back."""
 
 from pathlib import Path
 
-from connectors.eboekhouden import administration, customers, invoices, mutations, payments
+from connectors.eboekhouden import administration, customers, invoices, journals, mutations, payments
 from connectors.eboekhouden.refusal import refusal
 from connectors.eboekhouden.settings import EboekhoudenSettings
 from hub.sdk.connector import Connector, Settlements, TargetWriter
@@ -16,6 +16,8 @@ CONNECTOR = Connector(
         "administrations": administration.administrations,
         "accounts": administration.accounts,
         "debtor_accounts": administration.debtor_accounts,
+        "suspense_accounts": administration.suspense_accounts,
+        "cost_centres": administration.cost_centres,
         "vat_codes": administration.vat_codes,
     },
     master=administration.master,
@@ -36,6 +38,15 @@ CONNECTOR = Connector(
             write=customers.write,
             update=customers.update,
             match=customers.match,
+        ),
+        "journals": TargetWriter(
+            encode=journals.encode,
+            validate=journals.validate,
+            marks=mutations.marks,
+            find=journals.find,
+            write=journals.write,
+            reversal=journals.reversal,
+            index=journals.index,
         ),
     },
     settlements={"invoices": Settlements(read=payments.read, confirm=payments.confirm)},

@@ -1,5 +1,6 @@
 """Who is connected, and what the administration allows: ledgers and cost centres by id, looked up by code."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
@@ -16,6 +17,7 @@ from hub.sdk.settings import Option
 NOT_IN_ROWS = ("FIN", "DEB", "CRED")
 """Ledgers of these categories cannot be booked on in the rows of a sale (dossier 5.5, MUT_106)."""
 _REVENUE_FIRST = ("VW", "BAL")
+_SUSPENSE = re.compile(r"verrekening|tussenrekening|vraagpost|kruispost|suspense|clearing", re.IGNORECASE)
 
 
 async def identify(http: Http) -> Identity:
@@ -48,9 +50,10 @@ async def administrations(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
     return [Option(found.tenant, found.name)]
 
 
-async def accounts(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
-    """The ledgers that can be booked on in a sale, profit and loss first."""
-    found = [row for row in await _ledgers(http) if category(row) not in NOT_IN_ROWS]
+async def accounts(http: Http, chosen: Mapping[str, Any]) -> Sequence[Option]:
+    """The ledgers that can be booked on, profit and loss first; in a memorial all can (dossier 5.2)."""
+    entries = set(chosen.get("flows") or ()) == {"journals"}
+    found = [row for row in await _ledgers(http) if entries or category(row) not in NOT_IN_ROWS]
     order = {name: place for place, name in enumerate(_REVENUE_FIRST)}
     return [_option(row) for row in sorted(found, key=lambda row: (order.get(category(row), 9), text(row.get("code"))))]
 
@@ -58,6 +61,23 @@ async def accounts(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
 async def debtor_accounts(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
     """The debtor ledgers."""
     return [_option(row) for row in await _ledgers(http) if category(row) == "DEB"]
+
+
+async def suspense_accounts(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
+    """The ledgers that a memorial may be booked against: balance accounts, those called a suspense account first."""
+    found = [row for row in await _ledgers(http) if category(row) in ("BAL", "")]
+    return [
+        _option(row) for row in sorted(found, key=lambda row: (not _likely(text(row.get("description"))), row["code"]))
+    ]
+
+
+def _likely(name: str) -> bool:
+    return bool(_SUSPENSE.search(name))
+
+
+async def cost_centres(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
+    """The active cost centres, by the code that their name starts with."""
+    return [Option(code, text(row.get("description"))) for code, row in _coded(await _cost_centres(http)).items()]
 
 
 async def vat_codes(_http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
@@ -83,10 +103,15 @@ async def master(http: Http, administration: str) -> Master:
     for row in ledgers:
         facts[f"id:{text(row['code'])}"] = ident(row["id"])
         facts[f"category:{text(row['code'])}"] = category(row)
+    centres = _coded(await _cost_centres(http))
+    facts |= {f"centre:{code}": ident(row["id"]) for code, row in centres.items()}
     return Master(
         administration=administration,
         accounts=tuple(LedgerAccount(number=text(row["code"]), name=text(row.get("description"))) for row in ledgers),
-        cost_centres=tuple(_centres(await _cost_centres(http))),
+        cost_centres=tuple(
+            Journal(id=code, name=text(row.get("description")), kind=text(row.get("fullPath")))
+            for code, row in centres.items()
+        ),
         extra=facts,
     )
 
@@ -98,11 +123,28 @@ async def _cost_centres(http: Http) -> list[Raw]:
         return []
 
 
-def _centres(found: Iterable[Raw]) -> Iterable[Journal]:
-    for row in found:
-        own = ident(row.get("id"))
-        if own and ("active" not in row or flag(row["active"])):
-            yield Journal(id=own, name=text(row.get("description")), kind=text(row.get("fullPath")))
+def _coded(found: Iterable[Raw]) -> dict[str, Raw]:
+    """The active cost centres by code: there is no such field, a name starts with it (dossier 6.2) or is it.
+
+    Where several would share one, the next that tells them apart is taken: the whole name, its path, its id.
+    """
+    active = [row for row in found if ident(row.get("id")) and ("active" not in row or flag(row["active"]))]
+    coded: dict[str, Raw] = {}
+    for spelt in (_first_word, _name_of, lambda row: text(row.get("fullPath")), lambda row: ident(row["id"])):
+        codes = [spelt(row) for row in active]
+        coded |= {code: row for code, row in zip(codes, active, strict=True) if code and codes.count(code) == 1
+                  and code not in coded}  # fmt: skip
+        active = [row for row in active if row not in coded.values()]
+    return coded
+
+
+def _first_word(row: Raw) -> str:
+    first, _, rest = _name_of(row).partition(" ")
+    return first if rest and first[:1].isdigit() else ""
+
+
+def _name_of(row: Raw) -> str:
+    return text(row.get("description"))
 
 
 def category(row: Raw) -> str:
@@ -128,6 +170,25 @@ def debtor(master: Master, chosen: str) -> str | Finding:
     return Finding(key="eboekhouden.debtor_account_choose", values=values, field="debtor_account")
 
 
+def suspense(master: Master, chosen: str) -> str | Finding:
+    """The code of the suspense account: the one chosen, or the only one that is called so; a finding otherwise."""
+    offered = [one for one in master.accounts or () if master.extra.get(f"category:{one.number}") in ("BAL", "")]
+    likely = [one.number for one in offered if _likely(one.name)]
+    values = {"account": chosen, "choices": ", ".join(likely or [one.number for one in offered])}
+    if chosen:
+        words = (chosen, chosen.split(maxsplit=1)[0])
+        found = next((word for word in words if word in master.by_number), None)
+        return found or Finding(key="eboekhouden.suspense_unknown", values=values, field="suspense_account")
+    if len(likely) == 1:
+        return likely[0]
+    return Finding(key="eboekhouden.suspense_choose", values=values, field="suspense_account")
+
+
+def centre_id(master: Master, code: str) -> str:
+    """The id of the cost centre with this code; empty when there is none."""
+    return master.extra.get(f"centre:{code}", "")
+
+
 def cost_centre(master: Master, name: str, code: str = "") -> str | None:
     """The id of the cost centre with this name, else the only one whose name starts with this code (dossier 6.2)."""
     known = master.cost_centres or ()
@@ -136,5 +197,5 @@ def cost_centre(master: Master, name: str, code: str = "") -> str | None:
         begins = [one.id for one in known if one.name.casefold().split(maxsplit=1)[:1] == [wanted]]
         for found in (same, begins):
             if len(found) == 1:
-                return found[0]
+                return centre_id(master, found[0])
     return None

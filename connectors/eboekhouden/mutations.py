@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from typing import TypeVar
 
 from connectors.eboekhouden.invoices import TYPE
 from connectors.eboekhouden.listing import Query, pages
@@ -18,7 +19,9 @@ from hub.sdk.http import Http
 from hub.sdk.settings import Settings
 
 NOT_THERE = (404, 410)
-_NO_REASON = (UNEXPLAINED, "refused")
+Found = TypeVar("Found")
+NO_REASON = (UNEXPLAINED, "refused")
+"""The keys of a refusal that says nothing of why."""
 READ_BACK_S = (0.0, 0.5, 1.5)
 """Waits before a fresh mutation is looked up: the search may lag behind the answer."""
 
@@ -102,7 +105,7 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
 
 async def _unexplained(http: Http, payload: Payload, key: Key, refused: RecordRejected) -> Receipt:
     """A refusal without a code that is known: that of our own duplicate, or of a closed period (dossier 4.1, 8)."""
-    if refused.key not in _NO_REASON:
+    if refused.key not in NO_REASON:
         raise refused
     told = RecordRejected("eboekhouden.perhaps_closed", words=refused.words, date=payload["body"]["date"])
     told.exchange = refused.exchange
@@ -134,10 +137,15 @@ async def _standing(http: Http, payload: Payload, key: Key, refused: RecordRejec
 
 
 async def _looked_up(http: Http, payload: Payload, key: Key) -> Receipt | None:
+    return await patiently(lambda: find(http, key, payload))
+
+
+async def patiently(look: Callable[[], Awaitable[Found | None]]) -> Found | None:
+    """What a search finds, which may lag behind the answer. Raises OutcomeUnknown when it fails."""
     for wait in READ_BACK_S:
         await asyncio.sleep(wait)
         try:
-            found = await find(http, key, payload)
+            found = await look()
         except VendorError as error:  # It may stand there: nothing else may be concluded.
             raise OutcomeUnknown("eboekhouden.unclear_answer", words=error.words) from error
         if found is not None:

@@ -8,6 +8,7 @@ from hub.sdk.http import Answer, Refusal
 
 NUMBER_EXISTS = "eboekhouden.number_exists"
 CODE_EXISTS = "eboekhouden.code_exists"
+MAIN_UNKNOWN = "eboekhouden.main_ledger_unknown"
 UNEXPLAINED = "eboekhouden.refused"
 _Kind = Literal["rejected", "config", "reauth", "transient", "unknown"]
 _CODES: Mapping[str, tuple[_Kind, str, str | None]] = {
@@ -20,8 +21,8 @@ _CODES: Mapping[str, tuple[_Kind, str, str | None]] = {
     "ERR_001": ("unknown", "eboekhouden.general_error", None),
     "MUT_019": ("rejected", NUMBER_EXISTS, None),
     "REL_049": ("rejected", CODE_EXISTS, None),
-    "MUTA_001": ("rejected", "eboekhouden.main_ledger_unknown", "debtor_account"),
-    "MUT_007": ("rejected", "eboekhouden.main_ledger_unknown", "debtor_account"),
+    "MUTA_001": ("rejected", MAIN_UNKNOWN, "debtor_account"),
+    "MUT_007": ("rejected", MAIN_UNKNOWN, "debtor_account"),
     "MUTA_004": ("rejected", "eboekhouden.row_ledger_unknown", "ledger_accounts"),
     "MUT_104": ("rejected", "eboekhouden.row_ledger_unknown", "ledger_accounts"),
     "MUT_106": ("rejected", "eboekhouden.row_ledger_category", "ledger_accounts"),

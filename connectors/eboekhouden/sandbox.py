@@ -58,6 +58,8 @@ _CHART: tuple[tuple[str, str, str, str], ...] = (
     ("8300", "Omzet buiten EU", "VW", "008"),
     ("8900", "Omzet vrijgesteld", "VW", "008"),
     ("08999", "Omzet overig", "VW", "008"),
+    ("1720", "Pensioenpremie", "BAL", "002"),
+    ("4010", "Sociale lasten werkgever", "VW", "004"),
 )
 
 
@@ -245,7 +247,10 @@ class EboekhoudenSandbox(Sandbox):
         home = home or self.administration()
         stands = home["mutations"][own]
         self._post(home, stands, Decimal(-1))
+        home["by_date"].get(stands["date"], {}).pop(own, None)
         stands.update(changes)
+        home["by_date"].setdefault(stands["date"], {})[own] = None
+        self._reckon(stands)
         self._post(home, stands, Decimal(1))
 
     # The API.

@@ -26,6 +26,8 @@ class EboekhoudenSettings(Settings):
 
     debtor_account: Annotated[str, Field(max_length=100)] = chosen("", Choice("debtor_accounts"))
     """The code of the debtor account; empty: the administration's only one."""
+    suspense_account: Annotated[str, Field(max_length=100)] = chosen("", Choice("suspense_accounts"))
+    """The code of the ledger that journal entries are booked against; empty: the only one that is called so."""
     default_payment_term: Annotated[int, Field(ge=0, le=9999)] = 14
     """In days, for an invoice without a due date."""
     icp_supply: Literal["services", "goods"] = "services"
@@ -35,4 +37,4 @@ class EboekhoudenSettings(Settings):
     vat_difference: Literal["gross", "ask"] = "gross"
     """When the source's VAT is a cent off what e-Boekhouden.nl computes: book the amounts with VAT, or show it."""
     cost_centre_use: Literal["when_known", "required", "never"] = "when_known"
-    """Whether revenue lines go to the cost centre of the same name."""
+    """Whether revenue lines go to the cost centre of the same name; a journal entry's go there unless `never`."""

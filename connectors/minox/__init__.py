@@ -1,8 +1,8 @@
-"""Minox Online: sales entries and debtors there, paid open items back."""
+"""Minox Online: sales entries, debtors and journal entries there, paid open items back."""
 
 from pathlib import Path
 
-from connectors.minox import administration, batches, customers, invoices, payments
+from connectors.minox import administration, batches, customers, invoices, journals, payments
 from connectors.minox.refusal import refusal
 from connectors.minox.settings import MinoxSettings
 from hub.sdk.connector import Connector, Settlements, TargetWriter
@@ -16,6 +16,7 @@ CONNECTOR = Connector(
         "administrations": administration.administrations,
         "journals": administration.journals,
         "accounts": administration.accounts,
+        "cost_centres": administration.cost_centres,
     },
     master=administration.master,
     targets={
@@ -39,6 +40,14 @@ CONNECTOR = Connector(
             index=customers.index,
             match=customers.match,
             adopt=customers.adopt,
+        ),
+        "journals": TargetWriter(
+            encode=journals.encode,
+            validate=journals.validate,
+            find=journals.find,
+            write=journals.write,
+            update=journals.update,
+            index=journals.index,
         ),
     },
     settlements={"invoices": Settlements(read=payments.read, confirm=payments.confirm)},

@@ -1,7 +1,7 @@
 """Who is connected, and what its administrations allow: tenants, ledger accounts, journals and fiscal years."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,11 @@ from hub.sdk.settings import Option
 _SALES = re.compile(r"verk|sale|sold|debit|omzet|factu|invoice", re.IGNORECASE)
 _OTHER = re.compile(
     r"general|memo|inko|purchas|crediteur|creditor|bank|kas\b|cash|giro|open|begin|balans|loon|salar|payroll",
+    re.IGNORECASE,
+)
+_MEMORIAL = re.compile(r"general|memo|loon|salar|payroll|diver", re.IGNORECASE)
+_NO_MEMORIAL = re.compile(
+    r"verk|sale|sold|debit|omzet|factu|invoice|inko|purchas|crediteur|creditor|bank|kas\b|cash|giro|open|begin|balans",
     re.IGNORECASE,
 )
 _UNCHARGED = re.compile(r"verlegd|\bicp\b", re.IGNORECASE)
@@ -108,30 +113,46 @@ def _chosen(chosen: Mapping[str, Any]) -> list[str]:
     return [str(own) for own in dict.fromkeys([one] if one else [own for own in named if own])]
 
 
+def _only_entries(chosen: Mapping[str, Any]) -> bool:
+    return set(chosen.get("flows") or ()) == {"journals"}
+
+
 async def journals(http: Http, chosen: Mapping[str, Any]) -> Sequence[Option]:
-    """The journals, those for sales first."""
+    """The journals that fit: where only journal entries flow those of the memorial, else those for sales first."""
+    likeness = memorial_likeness if _only_entries(chosen) else sales_likeness
     found: dict[str, Journal] = {}
     for administration in _chosen(chosen):
         for row in await everything(http, f"{place(administration)}/journal"):
             if ident(row.get("id")):
                 found.setdefault(ident(row["id"]), journal(row))
-    ordered = sorted(found.values(), key=lambda one: (-sales_likeness(one), one.id))
+    ordered = sorted(found.values(), key=lambda one: (-likeness(one), one.id))
+    if likeness is memorial_likeness:
+        ordered = [one for one in ordered if likeness(one) >= 0] or ordered
     return [Option(one.id, f"{one.id} · {one.name}") for one in ordered]
 
 
 async def accounts(http: Http, chosen: Mapping[str, Any]) -> Sequence[Option]:
-    """The ledger accounts that can be booked on, revenue first."""
+    """The ledger accounts that can be booked on, revenue first, or by number where only journal entries flow."""
+    entries = _only_entries(chosen)
     found: dict[str, tuple[bool, LedgerAccount]] = {}
     for administration in _chosen(chosen):
         for row in await everything(http, f"{place(administration)}/ledger_account"):
             if ident(row.get("id")):
-                found.setdefault(ident(row["id"]), (_revenue(row), account(row)))
+                found.setdefault(ident(row["id"]), (entries or _revenue(row), account(row)))
     ordered = sorted(found.values(), key=lambda one: (not one[0], one[1].number.zfill(6)))
     return [Option(one.number, f"{one.number} · {one.name}") for _, one in ordered if not one.blocked]
 
 
+async def cost_centres(http: Http, chosen: Mapping[str, Any]) -> Sequence[Option]:
+    """The cost centres, by number."""
+    found: dict[str, Journal] = {}
+    for administration in _chosen(chosen):
+        found |= {one.id: one for one in await _cost_centres(http, place(administration)) or ()}
+    return [Option(one.id, f"{one.id} · {one.name}") for one in sorted(found.values(), key=lambda one: int(one.id))]
+
+
 async def master(http: Http, administration: str) -> Master:
-    """The master data of one administration, in three lists. Raises ConfigError when it is not there."""
+    """The master data of one administration, in four lists. Raises ConfigError when it is not there."""
     home = place(administration)
     tenant, own = administration.split("/")
     offered = await everything(http, f"/tenant/{tenant}/administration")
@@ -147,6 +168,18 @@ async def master(http: Http, administration: str) -> Master:
         accounts=tuple(account(row) for row in ledger if ident(row.get("id"))),
         journals=tuple(journal(row) for row in books if ident(row.get("id"))),
         fiscal_years=tuple(year for row in facts.get("fiscal_years") or () for year in _year(part(row))),
+        cost_centres=await _cost_centres(http, home),
+    )
+
+
+async def _cost_centres(http: Http, home: str) -> tuple[Journal, ...] | None:
+    """The cost centres; None where the administration or the token has none to show."""
+    try:
+        found = await everything(http, f"{home}/cost_center")
+    except (RecordRejected, ConfigError):
+        return None
+    return tuple(
+        Journal(id=number(row["id"]), name=text(row.get("description"))) for row in found if number(row.get("id"))
     )
 
 
@@ -163,7 +196,7 @@ def account(row: Raw) -> LedgerAccount:
     percentage = percentage if set_up else None
     if set_up and _UNCHARGED.search(text(code.get("type"))):
         percentage = Decimal(0)
-    blocked = row.get("blocked")
+    blocked, cost_type = row.get("blocked"), ident(part(row.get("cost_type")).get("id"))
     return LedgerAccount(
         number=ident(row["id"]),
         name=text(row.get("description")),
@@ -171,7 +204,8 @@ def account(row: Raw) -> LedgerAccount:
         vat_known="vat" in row and isinstance(row["vat"], Mapping | None) and (not set_up or percentage is not None),
         vat_percentage=percentage,
         vat_account=ident(code.get("account_id")),
-        needs_cost_centre=bool(ident(part(row.get("cost_type")).get("id"))),
+        needs_cost_centre=bool(cost_type),
+        takes_cost_centre=bool(cost_type),
     )
 
 
@@ -182,26 +216,46 @@ def journal(row: Raw) -> Journal:
 
 def sales_likeness(one: Journal) -> int:
     """2: its type says sales; 1: its name or code does; 0: nothing does; -1: it says something else."""
+    return _likeness(one, _SALES, _OTHER)
+
+
+def memorial_likeness(one: Journal) -> int:
+    """The same for journal entries: `general` is the only type that a source names (dossier 4.4)."""
+    return _likeness(one, _MEMORIAL, _NO_MEMORIAL)
+
+
+def _likeness(one: Journal, wanted: re.Pattern[str], other: re.Pattern[str]) -> int:
     for score, words in ((2, one.kind), (1, f"{one.id} {one.name}")):
-        if _OTHER.search(words):
+        if other.search(words):
             return -1
-        if _SALES.search(words):
+        if wanted.search(words):
             return score
     return 0
 
 
 def sales_journal(found: Sequence[Journal] | None, chosen: str) -> Journal | Finding:
     """The journal chosen, or the only one that is for sales; a finding that names the choices otherwise."""
+    return _journal_of(found, chosen, sales_likeness, "minox.journal_choose")
+
+
+def memorial(found: Sequence[Journal] | None, chosen: str) -> Journal | Finding:
+    """The journal chosen, or the only one that is for journal entries; a finding that names the choices otherwise."""
+    return _journal_of(found, chosen, memorial_likeness, "minox.memorial_choose")
+
+
+def _journal_of(
+    found: Sequence[Journal] | None, chosen: str, likeness: Callable[[Journal], int], unclear: str
+) -> Journal | Finding:
     shown = ", ".join(one.id for one in found or ())
     if chosen:
         one = next((one for one in found or () if one.id == chosen), None)
         unknown = Finding(key="minox.journal_unknown", values={"journal": chosen, "choices": shown}, field="journal")
         return one or (Journal(id=chosen) if found is None else unknown)
-    best = max((sales_likeness(one) for one in found or ()), default=0)
-    likely = [one for one in found or () if sales_likeness(one) == best and best > 0]
+    best = max((likeness(one) for one in found or ()), default=0)
+    likely = [one for one in found or () if likeness(one) == best and best > 0]
     if len(likely) == 1:
         return likely[0]
-    return Finding(key="minox.journal_choose", values={"choices": shown}, field="journal")
+    return Finding(key=unclear, values={"choices": shown}, field="journal")
 
 
 def _revenue(row: Raw) -> bool:

@@ -47,20 +47,31 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
 
 async def update(http: Http, payload: Payload, key: Key, ref: str) -> Receipt:
     """Puts our own batch anew. Raises RecordRejected for one that somebody else made: that is not ours to overwrite."""
+    return await _put(http, payload, own(key, ref))
+
+
+def own(key: Key, ref: str) -> str:
+    """The UUID of a batch that is ours. Raises RecordRejected for another."""
     if ref.lower() != str(key.uuid):
         raise RecordRejected("minox.not_our_batch", reference=ref)
-    return await _put(http, payload, ref.lower())
+    return ref.lower()
 
 
 async def _put(http: Http, payload: Payload, ref: str) -> Receipt:
+    lines, said = await put(http, payload, ref)
+    if not lines and payload["total"] < 0:  # Which sign its open item shows is not known (dossier 4.7).
+        lines = await read_back(http, payload, ref)
+    return receipt(lines, payload, ref, said=said)
+
+
+async def put(http: Http, payload: Payload, ref: str) -> tuple[list[Raw], list[Raw]]:
+    """Puts a batch; the lines and the messages of the answer, either of which may be missing."""
     body = await http.write("PUT", _path(payload["administration"], ref), payload["lines"])
     said = messages(body)
     lines = [line for line in rows(body) if part(line.get("account"))]
     if any(alarming(one) for one in said):  # A success that speaks of errors: look before believing (dossier 7).
         lines = await _after_alarm(http, payload, ref, words(said))
-    elif not lines and payload["total"] < 0:
-        lines = await _credit_read_back(http, payload, ref)
-    return receipt(lines, payload, ref, said=said)
+    return lines, said
 
 
 async def _after_alarm(http: Http, payload: Payload, ref: str, heard: str) -> list[Raw]:
@@ -75,8 +86,8 @@ async def _after_alarm(http: Http, payload: Payload, ref: str, heard: str) -> li
     return lines
 
 
-async def _credit_read_back(http: Http, payload: Payload, ref: str) -> list[Raw]:
-    """Only the lines tell a credit note's sides; which sign its open item shows is not known (dossier 4.7)."""
+async def read_back(http: Http, payload: Payload, ref: str) -> list[Raw]:
+    """The lines of a batch that stands, where only they can tell; empty when they could not be read."""
     try:
         return await read(http, payload["administration"], ref) or []
     except VendorError:
@@ -122,14 +133,14 @@ def _fingerprint(lines: Sequence[Raw], payload: Payload) -> str:
     """Over accounts, amounts, number and day of what was entered: the lines that Minox adds itself stay out."""
     added = {*payload["vat_accounts"], *(ident(part(line.get("vat")).get("account_id")) for line in lines)}
     seen = sorted(
-        "|".join((own, f"{balance(line) or ZERO:.2f}", number(line.get("invoice_number")), _day(line)))
+        "|".join((account, f"{balance(line) or ZERO:.2f}", number(line.get("invoice_number")), _day(line)))
         for line in lines
-        if (own := ident(part(line.get("account")).get("id"))) not in added and not _automatic(line)
+        if (account := ident(part(line.get("account")).get("id"))) not in added and not automatic(line)
     )
     return hashlib.sha256("\n".join(seen).encode()).hexdigest() if seen else ""
 
 
-def _automatic(line: Raw) -> bool:
+def automatic(line: Raw) -> bool:
     """From line 9,000 of a journal page on Minox adds contra and collective postings (dossier 4.6)."""
     return int(number(part(line.get("journal")).get("line_number")) or 0) >= _FIRST_AUTOMATIC
 
@@ -156,29 +167,43 @@ async def index(
 ) -> AsyncIterator[Sequence[Existing]]:
     """All sales entries since a day: the debtors' lines, of journals that are not known to be for something else."""
     journal_id = cast(MinoxSettings, settings).journal
+    for year in await years_since(http, administration, since):
+        async for page in lines_of(http, administration, year):
+            yield _entries(page, since, journal_id)
+
+
+async def years_since(http: Http, administration: str, since: date | None) -> list[FiscalYear]:
+    """The fiscal years that reach to a day or go on after it, the oldest first."""
     years = [year for year in await fiscal_years(http, administration) if since is None or year.end >= since]
-    for year in sorted(years, key=lambda one: one.start):
-        seen: set[int] = set()
-        for period in range(1, year.periods + 1):
-            path = f"{place(administration)}/year/{year.year}/transaction_lines"
-            async for page in pages(http, path, [("period", str(period))], absent=_NOT_THERE):
-                yield _entries(page, year, period, since, journal_id, seen)
+    return sorted(years, key=lambda one: one.start)
 
 
-def _entries(
-    page: Iterable[Raw], year: FiscalYear, period: int, since: date | None, chosen: str, seen: set[int]
-) -> list[Existing]:
+async def lines_of(http: Http, administration: str, year: FiscalYear) -> AsyncIterator[list[Raw]]:
+    """All lines of a fiscal year, each once, in pages that may split a batch: the period's filter may be ignored."""
+    seen: set[int] = set()
+    for period in range(1, year.periods + 1):
+        path = f"{place(administration)}/year/{year.year}/transaction_lines"
+        async for page in pages(http, path, [("period", str(period))], absent=_NOT_THERE):
+            yield [line for line in page if _of_period(line, year, period, seen)]
+
+
+def _of_period(line: Raw, year: FiscalYear, period: int, seen: set[int]) -> bool:
     """`seen` is only for lines that do not show their period: then the filter may have been ignored."""
+    shown = number(part(line.get("period")).get("id"))
+    if shown and int(shown) <= year.periods:
+        return int(shown) == period
+    names = ("batch_id", "id", "invoice_number", "debit", "credit", "description")
+    mark = hash((ident(part(line.get("account")).get("id")), *(text(line.get(name)) for name in names)))
+    new = mark not in seen
+    seen.add(mark)
+    return new
+
+
+def _entries(page: Iterable[Raw], since: date | None, chosen: str) -> list[Existing]:
     found: dict[tuple[str, str], Existing] = {}
     for line in page:
         if not is_customer(line) or not _is_sale(line, chosen) or not number(line.get("invoice_number")):
             continue
-        shown = number(part(line.get("period")).get("id"))
-        mark = hash((text(line.get("batch_id")), text(line.get("id")), number(line.get("invoice_number"))))
-        told = bool(shown) and int(shown) <= year.periods
-        if (told and int(shown) != period) or (not told and mark in seen):
-            continue
-        seen.update([] if told else [mark])
         one = _existing(line)
         if one is None or (since is not None and one.date is not None and one.date < since):
             continue
@@ -200,19 +225,23 @@ def _is_sale(line: Raw, chosen: str) -> bool:
     return ident(book["id"]) == chosen or sales_likeness(journal(book)) >= 0
 
 
-def _existing(line: Raw) -> Existing | None:
-    own, customer = number(line.get("invoice_number")), number(part(line.get("account")).get("id"))
-    batch = text(line.get("batch_id")).lower()
+def booked_on(line: Raw) -> date | None:
+    """The day a line is booked on; None when it cannot be read."""
     try:
-        booked = day(line.get("document_date"))
+        return day(line.get("document_date"))
     except ValueError:
-        booked = None
+        return None
+
+
+def _existing(line: Raw) -> Existing | None:
+    shown, customer = number(line.get("invoice_number")), number(part(line.get("account")).get("id"))
+    batch = text(line.get("batch_id")).lower()
     return Existing(
-        ref=batch or f"{customer}/{own}",
+        ref=batch or f"{customer}/{shown}",
         label=f"{ident(part(line.get('journal')).get('id'))} {own}".strip(),
         mark=batch,
-        number=own,
-        date=booked,
+        number=shown,
+        date=booked_on(line),
         total=balance(line),
-        open_item=f"{customer}/{own}",
+        open_item=f"{customer}/{shown}",
     )

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from connectors.minox.administration import sales_journal
+from connectors.minox.reading import cut
 from connectors.minox.settings import MinoxSettings
 from hub.accounting.booking import BookedLine, Booking, SalesBooking
 from hub.accounting.chart import FiscalYear, Journal, LedgerAccount, Master
@@ -121,9 +122,9 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
     grouped, _ = _grouped(sale, master, chosen)
     wanted = invoice_number(invoice.number, chosen)
     kind = "Creditnota" if invoice.is_credit else "Factuur"
-    title = _cut(f"{kind} {invoice.number} {invoice.customer.name}")
+    title = cut(f"{kind} {invoice.number} {invoice.customer.name}", DESCRIPTION)
     common = _common(sale, book, year, wanted)
-    debtor = _entry(sale.customer, "customer", invoice.total, title, common, invoice.total >= 0)
+    debtor = entry_line(sale.customer, "customer", invoice.total, title, common, invoice.total >= 0)
     if invoice.due_date is not None:
         debtor["due_date"] = invoice.due_date.isoformat()
     return {
@@ -151,14 +152,16 @@ def _revenue(
     line: BookedLine, master: Master, settings: MinoxSettings, common: dict[str, Any], title: str
 ) -> dict[str, Any]:
     entered = line.net + line.vat if settings.vat_entry == "gross" else line.net
-    made = _entry(line.account, "ledger_account", -entered, _cut(line.description) or title, common, False)
+    made = entry_line(
+        line.account, "ledger_account", -entered, cut(line.description, DESCRIPTION) or title, common, False
+    )
     account = master.by_number.get(line.account)
     if account is not None and account.needs_cost_centre and line.cost_centre is not None:
         made["cost_center"] = {"id": int(line.cost_centre.id)}
     return made
 
 
-def _entry(
+def entry_line(
     account: str, kind: str, signed: Decimal, description: str, common: dict[str, Any], debit: bool
 ) -> dict[str, Any]:
     """A line from a signed amount: above zero is debit, below zero is credit, never negative (dossier 7)."""
@@ -216,8 +219,3 @@ def _computed(line: BookedLine, account: LedgerAccount | None, settings: MinoxSe
     if settings.vat_entry == "gross":
         return cents((line.net + line.vat) * percentage / (100 + percentage))
     return cents(line.net * percentage / 100)
-
-
-def _cut(words: str) -> str:
-    """Deliberately short, on one line."""
-    return " ".join(words.split())[:DESCRIPTION].rstrip()

@@ -1,24 +1,16 @@
 """Minox's spellings read as values: lists in three forms, ids as numbers or text, two forms of dates (dossier 2)."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date
-from decimal import Decimal
 
-from hub.accounting.money import decimal
 from hub.sdk.connector import Raw
 from hub.sdk.errors import ConfigError
+from hub.sdk.reading import amount, cut, day, flag, only, part, text
+
+__all__ = ["amount", "cut", "day", "flag", "part", "text"]
 
 LISTS = ("collection", "data", "items", "results", "lines")
 CALM = ("warn", "info", "notice", "hint", "success", "waarsch")
 """How the type of a message starts that says nothing went wrong; every other type wants a look."""
-
-
-def text(value: object) -> str:
-    """A string or a number as trimmed text; empty for all that means nothing."""
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        return ""
-    word = f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
-    return word.replace("\x00", "").strip()
 
 
 def ident(value: object) -> str:
@@ -33,30 +25,6 @@ def number(value: object) -> str:
     return str(int(word)) if word.isdecimal() and int(word) else ""
 
 
-def part(value: object) -> Raw:
-    """A nested object; empty when there is none."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def flag(value: object) -> bool:
-    """A boolean in any plausible spelling."""
-    return text(value).lower() in ("1", "true", "yes", "y", "ja") if not isinstance(value, bool) else value
-
-
-def day(value: object) -> date | None:
-    """The date part of a date or datetime (dossier 2); None for nothing. Raises ValueError for other text."""
-    word = text(value)
-    return None if not word or word.startswith("0000") else date.fromisoformat(word[:10])
-
-
-def amount(value: object) -> Decimal | None:
-    """An exact amount; None for nothing and for nonsense."""
-    try:
-        return None if value is None else decimal(value)
-    except ValueError:
-        return None
-
-
 def rows(body: object) -> list[Raw]:
     """The records of an answer: `{links, collection}`, a bare array, or one bare object."""
     if isinstance(body, Mapping):
@@ -68,8 +36,7 @@ def rows(body: object) -> list[Raw]:
 
 def one_of(value: object) -> Raw:
     """The single record of an answer; empty when there is none or more than one."""
-    found = rows(value)
-    return found[0] if len(found) == 1 else {}
+    return only(rows(value))
 
 
 def messages(body: object) -> list[Raw]:

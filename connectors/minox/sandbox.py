@@ -99,7 +99,10 @@ _LEDGER: tuple[tuple[int, str, int | None, bool], ...] = (
     (1515, "Btw diensten EU", None, True),
     (1516, "Btw verlegd", None, True),
     (1517, "Btw export", None, True),
+    (1720, "Af te dragen loonheffing", None, True),
+    (1740, "Te betalen nettolonen", None, True),
     (4000, "Brutolonen", None, False),
+    (4010, "Sociale lasten", None, False),
     (4999, "Nog te rubriceren", None, False),
     (8000, "Omzet advies 21%", 1, False),
     (8010, "Omzet boeken 9%", 2, False),
@@ -269,6 +272,7 @@ class MinoxSandbox(Sandbox):
             "duplicate_numbers": "refuse",  # refuse | allow
             "paid_batch": "allow",  # allow | refuse a PUT on what was paid
             "period_filter": True,
+            "centre_elsewhere": "refuse",  # refuse | accept a cost centre on an account without a cost type
         }
         self.tokens: dict[str, Grant] = {}
         self.refreshes: dict[str, Grant] = {}
@@ -341,6 +345,25 @@ class MinoxSandbox(Sandbox):
     def add_batch(self, administration: str, uuid: str, lines: list[Entry]) -> list[Entry]:
         """Books lines as a user or another program would, unchecked."""
         return self._store(self.administration(administration), uuid, lines)
+
+    def add_cost_centre(self, administration: str, own: int, description: str) -> None:
+        """A cost centre as a user makes it."""
+        centre = {"id": own, "description": description, "search": []}
+        self.administration(administration)["cost_centres"][str(own)] = centre
+
+    def ask_cost_centre(self, administration: str, *accounts: str) -> None:
+        """Gives ledger accounts a cost type, so that booking on them asks for a cost centre."""
+        for account in accounts:
+            kind = {"id": 1, "description": "Personeel", "type": "cost_center"}
+            self.administration(administration)["ledger_accounts"][account]["cost_type"] = kind
+
+    def posted(self, administration: str = "41207/3") -> dict[str, Decimal]:
+        """Debit less credit of every ledger account, over all batches, without accounts that stand at nothing."""
+        sums: dict[str, Decimal] = {}
+        for line in (line for lines in self.batches(administration).values() for line in lines):
+            own = line["account"]["id"]
+            sums[own] = sums.get(own, ZERO) + _signed(line)
+        return {own: total for own, total in sums.items() if total}
 
     def delete_batch(self, administration: str, uuid: str) -> None:
         """Takes a batch and its open items out of the books."""
@@ -774,6 +797,18 @@ class MinoxSandbox(Sandbox):
         for name in ("cost_center", "payment_term"):
             if name in line and not (isinstance(line[name], dict) and line[name].get("id")):
                 yield message("ZERO_ID", f"{name} zonder id")
+                return
+        yield from self._wrong_centre(line, books)
+
+    def _wrong_centre(self, line: Entry, books: Entry) -> Iterable[Entry]:
+        centre = line.get("cost_center")
+        if centre is None:
+            return
+        if str(centre["id"]) not in books["cost_centres"]:
+            yield message("COST_CENTER", f"Onbekende kostenplaats {centre['id']}")
+        account = books["ledger_accounts"].get(str(line.get("account", {}).get("id")), {})
+        if self.switches["centre_elsewhere"] == "refuse" and not account.get("cost_type"):
+            yield message("COST_CENTER", f"Rekening {account.get('id')} kent geen kostenplaatsen")
 
     def _unbalanced(self, lines: list[Entry], books: Entry) -> Iterable[Entry]:
         total = sum((_signed(line) + _signed(line, self._vat(line, books)) for line in lines), ZERO)

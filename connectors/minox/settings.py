@@ -11,7 +11,7 @@ class MinoxSettings(Settings):
     """The choices for a combi that books in Minox."""
 
     journal: Annotated[str, Field(max_length=40)] = chosen("", Choice("journals", depends_on=("administrations",)))
-    """The sales journal; empty: the administration's only one."""
+    """Where is booked: a sales journal, or a memorial one for journal entries; empty: the administration's only one."""
     vat_entry: Literal["net", "gross"] = "net"
     """How this administration enters revenue: Minox adds VAT to a net amount or takes it out of a gross one."""
     invoice_number: Literal["all_digits", "last_9"] = "all_digits"

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.minuba.reading import Named, flag, text
-from hub.sdk.connector import Cursor, Page, Raw
+from hub.sdk.connector import Cursor, Page, Raw, Whole
 from hub.sdk.errors import RecordRejected, TransientError
 from hub.sdk.http import Http
 
@@ -99,8 +99,11 @@ def _counted(facts: Named) -> dict[str, int]:
     return {name: int(value) for name, value in found.items() if value.isdecimal()}
 
 
-def changes(found: Iterable[Raw], cursor: Cursor, facts: Mapping[str, Any]) -> Iterator[Page]:
-    """What is new or different since the cursor, in pages that each carry how far that brings us.
+def changes(
+    found: Iterable[Raw], cursor: Cursor, facts: Mapping[str, Any], wholes: tuple[Whole, ...] = ()
+) -> Iterator[Page]:
+    """What is new or different since the cursor, in pages that each carry how far that brings us; the last one says
+    what they prove to be all there is.
 
     There is no filter on changes, so the whole listing is laid into buckets by id and each bucket's sum compared with
     what the cursor remembers. A bucket in which anything differs is given in full: no date is trusted, and an invoice
@@ -121,7 +124,7 @@ def changes(found: Iterable[Raw], cursor: Cursor, facts: Mapping[str, Any]) -> I
         if len(waiting) >= PAGE:
             yield Page(waiting, {**facts, "buckets": dict(reached)})
             waiting = []
-    yield Page(waiting, {**facts, "buckets": sums})
+    yield Page(waiting, {**facts, "buckets": sums}, wholes)
 
 
 def _digest(words: str) -> int:

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from hub.accounting.money import decimal
+from hub.sdk.reading import day, flag
+from hub.sdk.reading import line as text
+
+__all__ = ["day", "flag", "text"]
 
 TOO_LARGE = Decimal(10) ** 12
 _EMAIL = re.compile(r"[^\s;,<>\"'()@]+@[^\s;,<>\"'()@]+\.[^\s;,<>\"'()@]+")
@@ -41,13 +44,6 @@ class Named:
         return [Named(one) for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
 
 
-def text(value: object) -> str:
-    """A string or a number as text on one line; empty for all that means nothing."""
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        return ""
-    return " ".join(str(value).replace("\x00", "").split())
-
-
 def number(value: object) -> Decimal:
     """An exact number; a text may have a decimal comma. Raises ValueError for what is none and for absurd sizes."""
     if isinstance(value, str) and _COMMA.fullmatch(value.strip()):
@@ -56,17 +52,6 @@ def number(value: object) -> Decimal:
     if abs(found) >= TOO_LARGE:
         raise ValueError("too large")
     return found
-
-
-def day(value: object) -> date | None:
-    """The day that a text starts with (dossier 3), None for nothing. Raises ValueError for other text."""
-    word = text(value)
-    return date.fromisoformat(word[:10]) if word else None
-
-
-def flag(value: object) -> bool:
-    """True in any of its spellings; everything else is False."""
-    return isinstance(value, bool | int | str) and str(value).strip().lower() in ("true", "1", "yes")
 
 
 def word(value: object) -> str:

@@ -9,20 +9,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hub.accounting.money import decimal
+from hub.sdk.reading import flag, part, text
 
+__all__ = ["flag", "part", "text"]
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 TOO_LARGE = Decimal(10) ** 12
 _BREAK = re.compile(r"<(br|/p|/div|/li|/tr|/h\d)\b[^>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<(/?[a-z][^<>]*|!--.*?--)>", re.IGNORECASE | re.DOTALL)
 _ENVELOPE = frozenset({"data", "errors", "error", "message", "metadata", "debug"})
 _ZERO_DATES = ("0000-00-00", "1970-01-01")
-
-
-def text(value: object) -> str:
-    """A string or a number as trimmed text; empty for all that means nothing."""
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        return ""
-    return str(value).replace("\x00", "").strip()
 
 
 def plain(value: object) -> str:
@@ -37,12 +32,6 @@ def number(value: object) -> Decimal:
     if abs(found) >= TOO_LARGE:
         raise ValueError("too large")
     return found
-
-
-def flag(value: object, default: bool = False) -> bool:
-    """A boolean in any of the spellings seen: true, 1, "1"."""
-    word = str(value).strip().lower() if isinstance(value, bool | int | str) else ""
-    return True if word in ("true", "1", "yes") else False if word in ("false", "0", "no") else default
 
 
 def day(value: object) -> date | None:
@@ -66,11 +55,6 @@ def moment(value: object) -> str:
     except (ValueError, OverflowError):
         return ""
     return min(dutch, read.replace(tzinfo=None)).isoformat(" ", "seconds")
-
-
-def part(value: object) -> Mapping[str, Any]:
-    """A nested object; empty when there is none."""
-    return value if isinstance(value, Mapping) else {}
 
 
 def rows(body: object) -> list[Mapping[str, Any]]:

@@ -179,6 +179,16 @@ class EntryLine(Part):
     description: str = ""
     cost_centre: Label | None = None
 
+    @property
+    def sides(self) -> tuple[tuple[Decimal, Decimal], ...]:
+        """(debit, credit) with a negative value on the other side: one pair per side above zero, none for a zero line.
+
+        A line with both sides stays two, so that the sums of an entry are the source's own.
+        """
+        debit = max(self.debit, Decimal(0)) + max(-self.credit, Decimal(0))
+        credit = max(self.credit, Decimal(0)) + max(-self.debit, Decimal(0))
+        return tuple(pair for pair in ((debit, Decimal(0)), (Decimal(0), credit)) if any(pair))
+
 
 class JournalEntry(Document):
     """A payroll journal of one run: lines that must balance, in one fiscal period."""
@@ -201,12 +211,50 @@ class JournalEntry(Document):
     @property
     def amount(self) -> Decimal:
         """The sum of the debit side once negative values stand on the other side."""
-        return sum((max(line.debit, Decimal(0)) + max(-line.credit, Decimal(0)) for line in self.lines), Decimal(0))
+        return sum((debit for line in self.lines for debit, _ in line.sides), Decimal(0))
+
+    @property
+    def shown_period(self) -> str:
+        """Year and period as people write them: `2026-03`."""
+        return f"{self.year}-{self.period:02d}"
 
     def fingerprint(self) -> str:
         """As any document's, but the order in which a package lists the lines says nothing."""
         ordered = self.model_copy(update={"lines": tuple(sorted(self.lines, key=EntryLine.model_dump_json))})
         return super(JournalEntry, ordered).fingerprint()
+
+
+class PaymentOrder(Part):
+    """One salary, or another sum that a payroll run owes: personal data. `iban` is in its electronic form."""
+
+    reference: Text
+    """Unique within the batch; the bank carries it to the statement (`EndToEndId`)."""
+    name: Text
+    iban: Text
+    amount: Amount
+    remittance: str = ""
+    purpose: str = "SALA"
+    """ISO 20022 external purpose code."""
+
+
+class SalaryBatch(Document):
+    """What a payroll run pays to whom: offered for payment, never paid by us. `source_id` is that of its journal."""
+
+    company: Text
+    number: str
+    date: Day
+    """The day on which the source wants it paid."""
+    description: str = ""
+    currency: Currency
+    debtor_iban: str = ""
+    """The account to pay from, as the source has it; empty when it names none."""
+    debtor_name: str = ""
+    journal: str = ""
+    """Fingerprint of the journal as it stood in the books when the batch was made."""
+    owed: tuple[tuple[str, Amount], ...] = ()
+    """Per account of that journal what its credit side comes to: the net pay must be among them."""
+    total: Amount
+    orders: tuple[PaymentOrder, ...]
 
 
 class Ignored(Part):
@@ -215,6 +263,11 @@ class Ignored(Part):
     source_id: Text
     reason: Finding
     number: str = ""
+    date: Day | None = None
+    period: str = ""
+    """For a journal entry, as `JournalEntry.shown_period` says it."""
+    amount: Amount | None = None
+    currency: str = ""
     noted: bool = False
     """Whether the source's timeline should say so too: a choice of a human deserves it, a concept does not."""
 

@@ -16,12 +16,13 @@ class PostingLine(Part):
     debit: Amount = ZERO
     credit: Amount = ZERO
     description: str = ""
+    cost_centre: str = ""
 
 
 Posting = tuple[PostingLine, ...]
 
 
-def line(account: str, signed: Decimal, *, name: str = "", description: str = "") -> PostingLine:
+def line(account: str, signed: Decimal, *, name: str = "", description: str = "", cost_centre: str = "") -> PostingLine:
     """A line from a signed amount: above zero is debit, below zero is credit."""
     return PostingLine(
         account=account,
@@ -29,6 +30,7 @@ def line(account: str, signed: Decimal, *, name: str = "", description: str = ""
         debit=max(signed, ZERO),
         credit=max(-signed, ZERO),
         description=description,
+        cost_centre=cost_centre,
     )
 
 
@@ -44,7 +46,13 @@ def posting(booking: Booking, master: Master) -> Posting:
             return _sales(booking, master)
         case EntryBooking():
             return tuple(
-                line(one.account, one.debit - one.credit, name=_name(master, one.account), description=one.description)
+                line(
+                    one.account,
+                    one.debit - one.credit,
+                    name=_name(master, one.account),
+                    description=one.description,
+                    cost_centre=one.cost_centre,
+                )
                 for one in booking.lines
             )
         case PaymentBooking():

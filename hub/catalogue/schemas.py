@@ -14,13 +14,14 @@ class ConnectFieldOut(BaseModel):
     label: str
     pattern: str = Field(description="Regular expression the whole value must match.")
     secret: bool = Field(description="Write-only: never shown again.")
+    optional: bool = Field(default=False, description="May be left out.")
     example: str
 
 
 class AuthOut(BaseModel):
     """One way to get in; the first of the list is the advised one."""
 
-    kind: Literal["oauth", "key", "session"]
+    kind: Literal["oauth", "key", "session", "file"]
     fields: list[ConnectFieldOut]
 
 

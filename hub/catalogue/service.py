@@ -67,8 +67,11 @@ def recipe_list() -> list[RecipeOut]:
 
 def recipe(one: Recipe, language: str) -> RecipeDetail:
     """One pair with its settings, as the API shows it."""
-    model = combi_settings.model(one.source, one.target)
-    questions = one.questions or tuple(model.model_fields)
+    model = combi_settings.model_of(one)
+    asked = one.questions or tuple(model.model_fields)
+    linked = recipes.own_link(one) is not None
+    questions = [field for field in asked if linked or field != "own_link_off"]
+    questions += ["own_link_off"] if linked and "own_link_off" not in questions else []
     return RecipeDetail(
         **_facts(one),
         settings=combi_settings.parse(one, {}).model_dump(mode="json"),
@@ -122,5 +125,10 @@ def _field(name: str, field: ConnectField, language: str) -> ConnectFieldOut:
     key = f"connect.{name}.{field.name}"
     label = text.sentence(key, language) if text.known(key) else field.name.replace("_", " ")
     return ConnectFieldOut(
-        name=field.name, label=label, pattern=field.pattern, secret=field.secret, example=field.example
+        name=field.name,
+        label=label,
+        pattern=field.pattern,
+        secret=field.secret,
+        optional=field.optional,
+        example=field.example,
     )

@@ -22,10 +22,14 @@ _ROW = f"""SELECT c.id, c.recipe, c.name, c.status, nullif(c.reason, 'null') AS 
     coalesce(nullif(s.identity->>'name', ''), s.identity->>'email', '') AS source_name,
     c.target_connection_id, t.connector AS target_connector, t.status AS target_status,
     coalesce(nullif(t.identity->>'name', ''), t.identity->>'email', '') AS target_name,
+    c.side_connection_id, x.connector AS side_connector, x.status AS side_status,
+    coalesce(nullif(x.identity->>'name', ''), x.identity->>'email', '') AS side_name,
     r.id AS run_id, r.outcome AS run_outcome, nullif(r.reason, 'null') AS run_reason,
-    r.finished_at AS run_finished_at, few.*
+    r.finished_at AS run_finished_at,
+    (SELECT id FROM run WHERE combi_id = c.id AND finished_at IS NULL) AS going_on, few.*
   FROM (SELECT * FROM combi WHERE deleted_at IS NULL AND %s ORDER BY id DESC LIMIT :limit) AS c
   JOIN connection s ON s.id = c.source_connection_id JOIN connection t ON t.id = c.target_connection_id
+  LEFT JOIN connection x ON x.id = c.side_connection_id
   LEFT JOIN LATERAL (SELECT id, outcome, reason, finished_at FROM run WHERE combi_id = c.id
     AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 1) AS r ON true
   CROSS JOIN LATERAL (SELECT {", ".join(f"max(n) FILTER (WHERE one = '{status}') AS {status}" for status in COUNTED)}
@@ -38,7 +42,7 @@ _PAGE = text(_ROW % "id < :before AND (cast(:status AS text) IS NULL OR status =
 
 
 async def row(session: HubSession, combi_id: UUID) -> RowMapping | None:
-    """A combi with its sides, its last run and its counts."""
+    """A combi with its sides, its last run, the run that is going on and its counts."""
     return (await session.execute(_ONE, {"id": combi_id, "limit": 1})).mappings().one_or_none()
 
 
@@ -61,6 +65,33 @@ async def mapping(session: HubSession, combi_id: UUID, table: str) -> Sequence[M
     """The entries of a table, by source."""
     asked = select(Mapping).where(col(Mapping.combi_id) == combi_id, col(Mapping.table_name) == table)
     return (await session.exec(asked.order_by(col(Mapping.source)))).all()
+
+
+async def accounts(session: HubSession, connection_id: UUID) -> Sequence[RowMapping]:
+    """The ledger accounts (`number`, `name`) that the target was last seen to have and that can be booked on."""
+    found = await session.execute(
+        text(
+            """SELECT DISTINCT a.one->>'number' AS number, a.one->>'name' AS name
+            FROM connection c JOIN masterdata m ON m.connection_id IN (c.id, c.same_as)
+            CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(m.value->'accounts') WHEN 'array'
+              THEN m.value->'accounts' ELSE '[]' END) AS a(one)
+            WHERE c.id = :id AND NOT coalesce(cast(a.one->>'blocked' AS boolean), false) ORDER BY 1, 2"""
+        ),
+        {"id": connection_id},
+    )
+    return found.mappings().all()
+
+
+async def map_one(session: HubSession, entry: Mapping) -> None:
+    """Puts one entry into a table; what stood there for the same word gives way."""
+    await session.execute(
+        text(
+            """INSERT INTO mapping (id, organisation_id, combi_id, table_name, source, target)
+            VALUES (:id, :organisation_id, :combi_id, :table_name, :source, :target)
+            ON CONFLICT (combi_id, table_name, source) DO UPDATE SET target = excluded.target"""
+        ),
+        entry.model_dump(),
+    )
 
 
 async def clear_mapping(session: HubSession, combi_id: UUID, table: str) -> None:

@@ -13,7 +13,7 @@ import structlog
 
 from hub.accounting.documents import Finding
 from hub.config import Config
-from hub.connections import repository, service, sessions, tokens, vault
+from hub.connections import recognition, repository, service, sessions, tokens, vault
 from hub.connections.facts import endpoints_of, oauth_client_of, operator_secrets_of, way_in
 from hub.connections.models import Connection, ConnectionStatus
 from hub.engine import registry
@@ -145,12 +145,13 @@ class ConnectionClients:
             raise ReauthRequired("connection_revoked")
         connector, auth = self._known(connection)
         credentials = StoredSecrets(self, connector, auth, connection)
+        known = recognition.known_as(connection, auth.kind) or connection.tenant
         return Link(
             connection_id=connection.id,
             connector=connector,
-            http=self.http(connector, auth, credentials, str(connection.id), connection.fields, connection.tenant),
+            http=self.http(connector, auth, credentials, str(connection.id), connection.fields, known),
             tenant=connection.tenant,
-            identity={str(name): str(value) for name, value in connection.identity.items()},
+            identity={name: value for name, value in connection.identity.items() if isinstance(value, str)},
         )
 
     async def aclose(self) -> None:

@@ -6,13 +6,14 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.connections import oauth, repository, service
+from hub.connections import oauth, recognition, repository, service
 from hub.connections.clients import ConnectionClients, stamp
 from hub.connections.facts import way_in
 from hub.connections.models import Connection, ConnectionStatus
 from hub.engine import registry
 from hub.kit.ids import new_id
 from hub.kit.problem import FieldError, Problem
+from hub.runs import sentences
 from hub.sdk.connector import Connector, Identity
 from hub.sdk.errors import TransientError, VendorError
 from hub.sdk.manifest import Auth, ConnectField
@@ -43,6 +44,14 @@ def wanted(name: str, kind: str | None, given: Mapping[str, str]) -> Wanted:
     return Wanted(connector, auth, fields, secrets)
 
 
+def rewanted(connection: Connection, way: str, given: Mapping[str, str]) -> Wanted:
+    """The same for a connection that stands: what is known of it need not be typed again. Raises Problem 422."""
+    auth = way_in(registry.get(connection.connector).manifest, way)
+    names = {field.name for field in auth.fields} if auth is not None else set()
+    known = {name: str(value) for name, value in connection.fields.items() if name in names}
+    return wanted(connection.connector, way, {**known, **given})
+
+
 def cleaned(auth: Auth, given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], list[FieldError]]:
     """The plain fields, the secret ones, and all that is wrong."""
     fields: dict[str, str] = {}
@@ -50,6 +59,8 @@ def cleaned(auth: Auth, given: Mapping[str, str]) -> tuple[dict[str, str], dict[
     errors: list[FieldError] = []
     for field in auth.fields:
         value = clean(field, given.get(field.name, ""))
+        if not value and field.optional:
+            continue
         if not value:
             errors.append(FieldError(field=f"fields.{field.name}", code="missing", message="This field is needed."))
         elif not field.regex.fullmatch(value):
@@ -101,8 +112,11 @@ async def start(
     return connection
 
 
-async def tried(clients: ConnectionClients, asked: Wanted, key: str) -> Identity:
-    """Ask the package who these keys belong to. Raises Problem: 422 when it refuses them, 503 when it is away."""
+async def tried(clients: ConnectionClients, asked: Wanted, key: str, language: str = "nl") -> Identity:
+    """Ask the package who these keys belong to. Raises Problem: 422 when it refuses them, 503 when it is away.
+
+    What is wrong is said in a sentence per field: a wrong token is something else than a right that is missing.
+    """
     http = clients.trial(asked.connector, asked.auth, asked.secrets, asked.fields, key)
     try:
         return await asked.connector.identify(http)
@@ -110,32 +124,39 @@ async def tried(clients: ConnectionClients, asked: Wanted, key: str) -> Identity
         raise unreachable(asked.connector, error) from error
     except VendorError as error:
         names = [error.field] if error.field in {*asked.fields, *asked.secrets} else sorted(asked.secrets)
-        message = f"{asked.connector.manifest.title} does not accept this."
-        errors = [FieldError(field=f"fields.{name}", code="refused", message=message) for name in names]
-        raise Problem(422, "credentials_refused", message, error.words or None, errors=errors) from error
+        title = f"{asked.connector.manifest.title} does not accept this."
+        told = sentences.finding(error.finding(), language)
+        errors = [FieldError(field=f"fields.{name}", code="refused", message=told.sentence) for name in names]
+        said = error.words or None
+        raise Problem(422, "credentials_refused", title, said, errors=errors, findings=[told.model_dump()]) from error
 
 
 async def keep_key(
     session: AsyncSession, clients: ConnectionClients, organisation_id: UUID, asked: Wanted, identity: Identity
 ) -> Connection:
     """A connection with keys that were tried; the one that stands when this company is connected already."""
-    name = asked.connector.manifest.name
-    unknown = UUID(int=0)
-    standing = await repository.of_tenant(session, organisation_id, name, identity.tenant, unknown)
-    connection = await repository.locked(session, standing.id) if standing is not None else None
+    name, way = asked.connector.manifest.name, asked.auth.kind
+    earlier = await recognition.recognised(session, organisation_id, name, way, identity, UUID(int=0))
+    connection = await repository.locked(session, earlier.id) if earlier is not None and is_open(earlier) else None
     if connection is None:
         connection = await start(session, clients, organisation_id, asked, "")
-    connection.auth = asked.auth.kind
-    connection.fields = dict(asked.fields)
-    await renew_key(session, clients, connection, asked, identity)
+    await renew_key(session, clients, connection, asked, identity, earlier)
     return connection
 
 
 async def renew_key(
-    session: AsyncSession, clients: ConnectionClients, connection: Connection, asked: Wanted, identity: Identity
+    session: AsyncSession,
+    clients: ConnectionClients,
+    connection: Connection,
+    asked: Wanted,
+    identity: Identity,
+    earlier: Connection | None = None,
 ) -> None:
-    """Put keys that were tried into a connection. Raises Problem 409 when they are another company's."""
-    if connection.tenant and connection.tenant != identity.tenant:
+    """Put keys that were tried into a connection, also into one that came in another way until now.
+
+    Raises Problem 409 when they are another company's.
+    """
+    if connection.tenant and not recognition.is_same(connection, asked.auth.kind, identity):
         raise Problem(
             409,
             "other_company",
@@ -144,7 +165,7 @@ async def renew_key(
             found=identity.tenant,
         )
     connection.fields = dict(asked.fields)
-    service.activate(clients.keys, clients.clock, connection, asked.secrets, identity)
+    service.activate(clients.keys, clients.clock, connection, asked.secrets, asked.auth.kind, identity, earlier)
     stamp(connection, None, clients.clock.now())
     await repository.follow(session, connection)
     await service.on_consent(session, connection, clients.clock)

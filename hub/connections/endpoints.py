@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import RedirectResponse
 
 from hub.catalogue.path import PathId, unknown
-from hub.connections import connecting, installing, oauth, repository, service
+from hub.connections import connecting, installing, oauth, recognition, repository, service
 from hub.connections.clients import ConnectionClients
 from hub.connections.models import Connection, ConnectionStatus
 from hub.connections.oauth import Refused
@@ -54,7 +54,8 @@ async def create_connection(
     wanted = connecting.wanted(asked.connector, asked.auth, asked.fields)
     url = None
     if wanted.auth.typed:
-        identity = await connecting.tried(clients, wanted, f"{caller.organisation_id}/{asked.connector}")
+        key = f"{caller.organisation_id}/{asked.connector}"
+        identity = await connecting.tried(clients, wanted, key, caller.language)
         async with clients.database.tenant(caller.organisation_id) as session:
             connection = await connecting.keep_key(session, clients, caller.organisation_id, wanted, identity)
             _note(session, clients, caller, "connection.created", connection)
@@ -121,12 +122,12 @@ async def delete_connection(
 async def check_connection(connection_id: PathId, request: Request, caller: Reader) -> ConnectionCheck:
     """Ask the package, now, whether the connection works. `ok: false` comes with the findings."""
     clients = clients_of(hub_of(request))
-    await _found(clients, caller, connection_id)
+    before = await _found(clients, caller, connection_id)
     failure: VendorError | None = None
     try:
         link = await clients.open(caller.organisation_id, connection_id)
         identity = await link.connector.identify(link.http)
-        if identity.tenant != link.tenant:
+        if not recognition.is_same(before, before.auth, identity):
             failure = ConfigError("other_company", known=link.tenant, found=identity.tenant)
     except VendorError as error:
         failure = error
@@ -143,16 +144,21 @@ async def check_connection(connection_id: PathId, request: Request, caller: Read
 async def reauthorize_connection(
     connection_id: PathId, request: Request, response: Response, caller: Writer, asked: ReauthorizeBody | None = None
 ) -> ConnectionOut:
-    """Ask for consent again: id, combis and history stay. It must be the same company's consent."""
+    """Ask for consent again: id, combis and history stay. It must be the same company's consent.
+
+    `auth` moves the connection to another of the package's ways in; the old one works until the new one does.
+    """
     clients = clients_of(hub_of(request))
     asked = asked or ReauthorizeBody()
     found = await _found(clients, caller, connection_id)
     if found.status == ConnectionStatus.revoked:
         raise unknown("connection")
     wanted = identity = url = None
-    if found.auth != "oauth":
-        wanted = connecting.wanted(found.connector, found.auth, {**found.fields, **asked.fields})
-        identity = await connecting.tried(clients, wanted, str(found.id))
+    way = asked.auth or found.auth
+    if way != "oauth" or way != found.auth:
+        wanted = connecting.rewanted(found, way, asked.fields)
+    if wanted is not None and wanted.auth.typed:
+        identity = await connecting.tried(clients, wanted, str(found.id), caller.language)
     async with clients.database.tenant(caller.organisation_id) as session:
         connection = await repository.locked(session, found.id)
         if connection is None or connection.status == ConnectionStatus.revoked:
@@ -207,11 +213,15 @@ async def callback(request: Request) -> Response:
     try:
         done = await oauth.arrive(clients, answer, browsers.hashed(secret) if secret else None)
     except Refused as refusal:
+        if refusal.installation_id is not None:
+            return await installing.refused(hub, refusal.installation_id, refusal)
         return _refused_page(request, refusal)
     except ConfigError as error:
         return html.message(request, 503, f"finding.{error.key}", **error.values)
     if done.installation_id is not None:
-        return await installing.consented(hub, done.installation_id)
+        return await installing.consented(
+            hub, request, done.installation_id, (done.connection.connector, done.asked_id)
+        )
     if done.return_url:
         url = oauth.returning(done.return_url, done.asked_id, str(done.connection.status))
         return RedirectResponse(url, 303, {"Cache-Control": "no-store"})

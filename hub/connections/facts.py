@@ -46,7 +46,7 @@ def oauth_client_of(manifest: Manifest, config: Config) -> Mapping[str, str]:
     given = config.oauth.get(manifest.name, {})
     if config.sandbox:
         return {"client_id": f"hub-{manifest.name}", "client_secret": "sandbox-secret", **given}
-    for name in ("client_id", "client_secret"):
+    for name in ("client_id", "client_secret", *_operator(manifest)):
         if not given.get(name):
             variable = f"{PREFIX}OAUTH__{manifest.name.upper()}__{name.upper()}"
             raise ConfigError("oauth_client_missing", package=manifest.title, variable=variable)
@@ -56,7 +56,12 @@ def oauth_client_of(manifest: Manifest, config: Config) -> Mapping[str, str]:
 def operator_secrets_of(manifest: Manifest, config: Config) -> dict[str, str]:
     """What the operator adds to every connection of a package, such as a subscription key."""
     given = config.oauth.get(manifest.name, {})
-    return {name: value for name, value in given.items() if name not in ("client_id", "client_secret")}
+    played = dict.fromkeys(_operator(manifest), "sandbox-key") if config.sandbox else {}
+    return played | {name: value for name, value in given.items() if name not in ("client_id", "client_secret")}
+
+
+def _operator(manifest: Manifest) -> tuple[str, ...]:
+    return tuple(name for way in manifest.auth if way.oauth is not None for name in way.oauth.operator)
 
 
 def way_in(manifest: Manifest, kind: str | None) -> Auth | None:

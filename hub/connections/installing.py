@@ -5,16 +5,19 @@ from uuid import UUID
 
 from fastapi import Request
 from sqlalchemy import text
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.responses import RedirectResponse, Response
 
 from hub.combis.service import create_draft
-from hub.connections import connecting, oauth, repository, vault
+from hub.connections import connecting, oauth, recognition, repository, vault
 from hub.connections.clients import ConnectionClients
 from hub.connections.connecting import Wanted
 from hub.connections.models import Connection, ConnectionStatus, Installation, InstallLink
+from hub.connections.oauth import Refused
 from hub.engine import recipe as recipes
 from hub.engine.hub import Hub
+from hub.engine.models import Combi, CombiStatus
 from hub.kit.ids import new_id
 from hub.organisations import browser as browsers
 from hub.organisations import repository as accounts
@@ -29,7 +32,10 @@ async def standing(hub: Hub, browser: str, source: str, target: str) -> Installa
     """What this browser has begun of a pair and not finished."""
     async with hub.database.system() as session:
         found = await repository.installation(session, browser, source, target)
-    return found if found is not None and found.expires_at > hub.clock.now() else None
+        if found is None or found.expires_at <= hub.clock.now():
+            return None
+        combi = await session.get(Combi, found.combi_id) if found.combi_id else None
+    return found if combi is None or (combi.status == CombiStatus.draft and combi.deleted_at is None) else None
 
 
 async def begin(
@@ -39,7 +45,7 @@ async def begin(
     now = hub.clock.now()
     visitor = await browsers.logged_in(hub, request)
     async with hub.database.system() as session:
-        link = await session.get(InstallLink, _uuid(partner)) if _uuid(partner) else None
+        link = await session.get(InstallLink, link_id_of(partner)) if link_id_of(partner) else None
         if link is not None and (link.source, link.target) != (source, target):
             link = None
         if visitor is not None and visitor.role != Role.reader:
@@ -76,7 +82,7 @@ async def connect(hub: Hub, clients: ConnectionClients, installation: Installati
     organisation_id = installation.owner_organisation_id
     identity = None
     if asked.auth.typed:
-        identity = await connecting.tried(clients, asked, f"{organisation_id}/{side}")
+        identity = await connecting.tried(clients, asked, f"{organisation_id}/{side}", installation.language)
     url = ""
     async with hub.database.system() as session:
         if identity is not None:
@@ -85,7 +91,11 @@ async def connect(hub: Hub, clients: ConnectionClients, installation: Installati
             connection = await connecting.start(session, clients, organisation_id, asked, "")
             url = oauth.begin(clients, session, connection, installation.browser, installation.id)
         row = await session.get_one(Installation, installation.id)
-        setattr(row, f"{side}_connection_id", connection.id)
+        row.notice = None
+        standing = await _side(session, row, side)
+        # An account that is linked stays until there is consent for another.
+        if identity is not None or standing is None or standing.status != ConnectionStatus.active:
+            setattr(row, f"{side}_connection_id", connection.id)
     return url
 
 
@@ -95,16 +105,32 @@ async def sides(hub: Hub, installation: Installation) -> tuple[Connection | None
         return await _sides(session, installation)
 
 
-async def consented(hub: Hub, installation_id: UUID) -> Response:
-    """After a side was connected: know whose it is, make the combi when both are there, and go on with the page."""
+async def consented(
+    hub: Hub, request: Request, installation_id: UUID, connection: tuple[str, UUID] | None = None
+) -> Response:
+    """After a side was connected: know whose it is, make the combi when both are there, and go on with the page.
+
+    `connection` is the package and the id of what was consented to.
+    """
     async with hub.database.system() as session:
-        installation = await session.get_one(Installation, installation_id)
+        installation = await _locked(session, installation_id)
+        if connection is not None:
+            side = "source" if connection[0] == installation.source else "target"
+            setattr(installation, f"{side}_connection_id", connection[1])
     response = RedirectResponse(f"/install/{installation.source}/{installation.target}", 303)
     user_id = await claim(hub, installation)
     if user_id is not None and installation.owner_organisation_id is not None:
-        await browsers.log_in(hub, response, user_id, installation.owner_organisation_id)
+        await browsers.log_in(hub, request, response, user_id, installation.owner_organisation_id)
     await complete(hub, installation.id)
     return response
+
+
+async def refused(hub: Hub, installation_id: UUID, refusal: Refused) -> Response:
+    """After a consent that came to nothing: back to the page, which says why."""
+    async with hub.database.system() as session:
+        row = await _locked(session, installation_id)
+        row.notice = {"key": f"connections.page.{refusal.key}", "values": {"words": "", **refusal.values}}
+    return RedirectResponse(f"/install/{row.source}/{row.target}", 303, {"Cache-Control": "no-store"})
 
 
 async def claim(hub: Hub, installation: Installation) -> UUID | None:
@@ -172,21 +198,35 @@ async def adopt(
 
 
 async def complete(hub: Hub, installation_id: UUID) -> UUID | None:
-    """Make the draft combi once both sides are connected and the customer is known; gives it."""
+    """Make the draft combi once both sides are connected and the customer is known; gives it.
+
+    A draft that stands follows the accounts that were linked last.
+    """
     async with hub.database.system() as session:
         row = await _locked(session, installation_id)
         organisation = await session.get_one(Organisation, row.owner_organisation_id)
         source, target = await _sides(session, row)
-        if row.combi_id is not None or organisation.provisional or source is None or target is None:
+        if organisation.provisional or source is None or target is None:
             return row.combi_id
         if {source.status, target.status} != {ConnectionStatus.active}:
-            return None
+            return row.combi_id
+        if row.combi_id is not None:
+            await _relink(session, row.combi_id, source, target)
+            return row.combi_id
         recipe = recipe_of(row.source, row.target)
         async with hub.database.tenant(organisation.id) as tenant:
             combi = await create_draft(tenant, hub, organisation.id, recipe, source.id, target.id)
         row.combi_id = combi.id
         organisations.audit(session, hub.clock, organisation.id, "combi.installed", combi.id)
     return row.combi_id
+
+
+async def return_of(hub: Hub, combi_id: UUID) -> str:
+    """The partner's page to go back to after installing a combi; empty when it came by no partner's link."""
+    async with hub.database.system() as session:
+        row = (await session.exec(select(Installation).where(Installation.combi_id == combi_id))).first()
+        link = await session.get(InstallLink, row.install_link_id) if row and row.install_link_id else None
+    return link.return_url if link is not None else ""
 
 
 def recipe_of(source: str, target: str) -> str:
@@ -209,6 +249,23 @@ async def sweep(hub: Hub) -> None:
             "DELETE FROM organisation WHERE provisional AND created_at < :older",
         ):
             await session.execute(text(statement), {"old": old, "older": old - LIFE})
+
+
+async def _relink(session: AsyncSession, combi_id: UUID, source: Connection, target: Connection) -> None:
+    """Give a draft the accounts of both sides; answers about another company are asked anew."""
+    combi = await session.get_one(Combi, combi_id, with_for_update=True)
+    if combi.status != CombiStatus.draft:
+        return
+    for side, connection in (("source", source), ("target", target)):
+        present = await repository.get(session, getattr(combi, f"{side}_connection_id"))
+        if present is not None and present.tenant != connection.tenant:
+            combi.settings, combi.answered = {}, []
+        setattr(combi, f"{side}_connection_id", connection.id)
+
+
+async def _side(session: AsyncSession, row: Installation, side: str) -> Connection | None:
+    source, target = await _sides(session, row)
+    return source if side == "source" else target
 
 
 async def _locked(session: AsyncSession, installation_id: UUID) -> Installation:
@@ -244,12 +301,16 @@ async def _move(session: AsyncSession, hub: Hub, connection: Connection, home: U
     connection.organisation_id = home
     if not secrets:
         return
-    twin = await repository.of_tenant(session, home, connection.connector, connection.tenant, connection.id)
-    if twin is None:
+    who = recognition.stored(connection)
+    twin = await recognition.recognised(session, home, connection.connector, connection.auth, who, connection.id)
+    if twin is None or twin.status == ConnectionStatus.revoked:
+        connection.tenant = "" if twin is not None else connection.tenant
+        recognition.take(connection, connection.auth, who, twin)
         vault.lock_up(hub.keys, connection, secrets)
         return
     # The same company is connected there already: the newest grant counts, under the connection that stands.
-    twin.fields, twin.auth, twin.identity = connection.fields, connection.auth, connection.identity
+    recognition.take(twin, connection.auth, who)
+    twin.fields = connection.fields
     twin.status, twin.reason = ConnectionStatus.active, None
     twin.issued_at, twin.expires_at = connection.issued_at, connection.expires_at
     vault.lock_up(hub.keys, twin, secrets)
@@ -257,7 +318,8 @@ async def _move(session: AsyncSession, hub: Hub, connection: Connection, home: U
     connection.secrets = None
 
 
-def _uuid(written: str) -> UUID | None:
+def link_id_of(written: str) -> UUID | None:
+    """The id that an address names; None when it is none."""
     try:
         return UUID(written)
     except ValueError:

@@ -107,6 +107,8 @@ class Installation(SQLModel, table=True):
     claim_email: str = ""
     """The address of an existing account that has to log in before this goes on."""
     combi_id: UUID | None = None
+    notice: dict[str, Any] | None = tree(default=None)
+    """What the last trip to a package came to, when it came to nothing: a sentence's key and values."""
     language: str = "nl"
     created_at: datetime = moment()
     expires_at: datetime = moment(index=True)

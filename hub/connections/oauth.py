@@ -14,7 +14,7 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.connections import repository, service, tokens, vault
+from hub.connections import recognition, repository, service, tokens, vault
 from hub.connections.clients import ConnectionClients, stamp
 from hub.connections.facts import endpoints_of, oauth_client_of, way_in
 from hub.connections.models import Connection, ConnectionStatus, OAuthAttempt
@@ -24,7 +24,7 @@ from hub.organisations.service import audit
 from hub.sdk.connector import Connector, Identity
 from hub.sdk.errors import ConfigError, RecordRejected, VendorError
 from hub.sdk.http import fill
-from hub.sdk.manifest import OAuth
+from hub.sdk.manifest import Auth, OAuth
 
 ATTEMPT_LIFE = timedelta(minutes=10)
 CONNECT_LIFE = timedelta(hours=1)
@@ -35,6 +35,9 @@ _log = structlog.get_logger(__name__)
 
 class Refused(Exception):
     """The trip ends here. `key` is a sentence under `connections.page`; nothing was changed."""
+
+    installation_id: UUID | None = None
+    """The installation that this browser was in."""
 
     def __init__(self, key: str, status: int = 400, **values: str) -> None:
         super().__init__(key)
@@ -135,6 +138,14 @@ def challenge(verifier: str, method: str) -> str:
 async def arrive(clients: ConnectionClients, answer: Mapping[str, str], browser: str | None) -> Connected:
     """Take the package's answer (`state` with `code` or `error`) from a browser. Raises Refused: nothing changed."""
     attempt = await _use(clients, answer.get("state", ""), browser)
+    try:
+        return await _arrived(clients, attempt, answer)
+    except Refused as refusal:
+        refusal.installation_id = attempt.installation_id
+        raise
+
+
+async def _arrived(clients: ConnectionClients, attempt: OAuthAttempt, answer: Mapping[str, str]) -> Connected:
     async with clients.database.tenant(attempt.organisation_id) as session:
         connection = await repository.holder(session, attempt.connection_id)
     if connection is None or connection.status == ConnectionStatus.revoked:
@@ -161,10 +172,12 @@ async def _use(clients: ConnectionClients, state: str, browser: str | None) -> O
     async with clients.database.system() as session:
         attempt = await repository.attempt(session, vault.hashed(state))
         now = clients.clock.now()
-        if attempt is None or attempt.used_at is not None or attempt.expires_at <= now:
+        if attempt is None or browser is None or not secrets.compare_digest(attempt.browser, browser):
             raise Refused("state_invalid")
-        if browser is None or not secrets.compare_digest(attempt.browser, browser):
-            raise Refused("state_invalid")
+        if attempt.used_at is not None or attempt.expires_at <= now:
+            late = Refused("state_invalid")
+            late.installation_id = attempt.installation_id
+            raise late
         attempt.used_at = now
     return attempt
 
@@ -186,7 +199,8 @@ async def _exchange(
     url = fill(endpoints_of(manifest, clients.config)["TOKEN"], fields)
     own = oauth_client_of(manifest, clients.config)
     fresh = await tokens.ask(clients.client, manifest, oauth, url, own, grant)
-    if oauth.refresh != "none" and "refresh_token" in oauth.secrets and not fresh.secrets.get("refresh_token"):
+    wanted = oauth.refresh != "none" and not oauth.refresh_optional and "refresh_token" in oauth.secrets
+    if wanted and not fresh.secrets.get("refresh_token"):
         raise RecordRejected("token_answer_broken", package=manifest.title, missing="refresh_token")
     return fresh
 
@@ -194,9 +208,7 @@ async def _exchange(
 async def _identify(
     clients: ConnectionClients, connector: Connector, connection: Connection, given: Mapping[str, str]
 ) -> Identity:
-    auth = way_in(connector.manifest, connection.auth)
-    assert auth is not None  # noqa: S101 - `_facts` found it
-    http = clients.trial(connector, auth, given, connection.fields, str(connection.id))
+    http = clients.trial(connector, _way(connection), given, connection.fields, str(connection.id))
     identity = await connector.identify(http)
     if not identity.tenant:
         raise RecordRejected("identity_unknown", package=connector.manifest.title)
@@ -212,11 +224,14 @@ async def _keep(
         if connection is None or connection.status == ConnectionStatus.revoked:
             raise Refused("connection_gone", 410)
         package = service.title_of(connection.connector)
-        if connection.tenant and connection.tenant != identity.tenant:
+        if connection.tenant and not recognition.is_same(connection, "oauth", identity):
             known = str(connection.identity.get("name", ""))
             raise Refused("other_company", 409, package=package, known=known, found=identity.name)
-        held = await merged(session, clients, connection, identity)
-        service.activate(clients.keys, clients.clock, held, fresh.secrets, identity)
+        held, earlier = await merged(session, clients, connection, identity)
+        names = {field.name for field in _way(connection).fields}
+        held.fields = {name: value for name, value in connection.fields.items() if name in names}
+        kept = _kept(clients, held, fresh.secrets)
+        service.activate(clients.keys, clients.clock, held, kept, "oauth", identity, earlier)
         stamp(held, fresh.lifetime_s, clients.clock.now())
         held.return_url = connection.return_url
         await repository.follow(session, held)
@@ -225,34 +240,48 @@ async def _keep(
     return held
 
 
+def _kept(clients: ConnectionClients, held: Connection, fresh: Mapping[str, str]) -> Mapping[str, str]:
+    """The fresh secrets, with the older refresh token where the package may leave it out and did."""
+    if not _facts(held).refresh_optional or fresh.get("refresh_token") or held.secrets is None:
+        return fresh
+    older = vault.opened(clients.keys, held).get("refresh_token")
+    return {**fresh, "refresh_token": older} if older else fresh
+
+
 async def merged(
     session: AsyncSession, clients: ConnectionClients, connection: Connection, identity: Identity
-) -> Connection:
-    """The connection that is to hold the grant for this company, locked.
+) -> tuple[Connection, Connection | None]:
+    """The connection that is to hold the grant for this company, locked, and another one of it, if there was any.
 
     A company is connected once per organisation: a second consent may end the first one's grant at the package, so
     the new grant goes to the connection that stands, and the new one stands for it under its own id.
     """
-    found = await repository.of_tenant(
-        session, connection.organisation_id, connection.connector, identity.tenant, connection.id
+    earlier = await recognition.recognised(
+        session, connection.organisation_id, connection.connector, "oauth", identity, connection.id
     )
-    other = await repository.locked(session, found.id) if found is not None else None
-    if other is None:
-        return connection
+    stands = earlier is not None and earlier.status != ConnectionStatus.revoked
+    other = await repository.locked(session, earlier.id) if earlier is not None and stands else None
+    if other is None or (connection.tenant and connection.tenant != other.tenant):
+        return connection, earlier
     connection.same_as = other.id
     connection.status = ConnectionStatus.active
     connection.connect_hash = None
     service.changed(connection, clients.clock)
-    other.fields = dict(connection.fields)
-    other.auth = connection.auth
-    return other
+    return other, connection
 
 
 def _facts(connection: Connection) -> OAuth:
-    auth = way_in(registry.get(connection.connector).manifest, "oauth")
-    if auth is None or auth.oauth is None:
-        raise ConfigError("connection_without_oauth", name=connection.connector)
+    auth = _way(connection)
+    assert auth.oauth is not None  # noqa: S101 - the manifest's law
     return auth.oauth
+
+
+def _way(connection: Connection) -> Auth:
+    """The way in by consent, also of a connection that came in by another one until now."""
+    auth = way_in(registry.get(connection.connector).manifest, "oauth")
+    if auth is None:
+        raise ConfigError("connection_without_oauth", name=connection.connector)
+    return auth
 
 
 def allowed_return(url: str, base_url: str, origins: set[str]) -> bool:

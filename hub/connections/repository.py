@@ -15,8 +15,10 @@ from hub.kit import json
 REAUTH_KEY = "connection_needs_reauth"
 
 # A combi may name a connection by the id it had before it turned out to be the same company as another.
-_USED = """EXISTS (SELECT 1 FROM connection used WHERE (used.id = :id OR used.same_as = :id)
+_HUNG_ON = """EXISTS (SELECT 1 FROM connection used WHERE (used.id = :id OR used.same_as = :id)
     AND used.id IN (source_connection_id, target_connection_id))"""
+_USED = f"({_HUNG_ON} OR side_connection_id = :id)"
+"""Without its third connection a combi goes on: the books come first."""
 
 # What a combi's reason says when consent is all that it waits for; the engine's own reasons name no connection.
 _CONSENT = """(combi.reason->>'key' IN ('connection_needs_reauth', 'connection_revoked', 'connection_pending',
@@ -58,28 +60,6 @@ async def page(session: AsyncSession, after: UUID | None, limit: int) -> Sequenc
     return (await session.exec(query.order_by(col(Connection.id)).limit(limit))).all()
 
 
-async def of_tenant(
-    session: AsyncSession, organisation_id: UUID, connector: str, tenant: str, but: UUID
-) -> Connection | None:
-    """Another connection of this organisation with the same company of the same package.
-
-    Who asks next about the same company waits until this transaction ends: two consents at once become one connection.
-    """
-    company = f"{organisation_id}/{connector}/{tenant}"
-    await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:company, 0))"), {"company": company})
-    found = await session.exec(
-        select(Connection).where(
-            Connection.organisation_id == organisation_id,
-            Connection.connector == connector,
-            Connection.tenant == tenant,
-            Connection.status != ConnectionStatus.revoked,
-            Connection.id != but,
-            col(Connection.same_as).is_(None),
-        )
-    )
-    return found.first()
-
-
 async def of_connect_token(session: AsyncSession, token_hash: str) -> Connection | None:
     """The connection of a `/connect/…` address, locked."""
     found = await session.exec(select(Connection).where(Connection.connect_hash == token_hash).with_for_update())
@@ -107,7 +87,7 @@ async def halt_combis(session: AsyncSession, connection_id: UUID, reason: dict[s
         text(
             f"""UPDATE combi SET status = 'attention', reason = cast(:reason AS jsonb), version = version + 1,
                  updated_at = :now
-            WHERE status = 'active' AND deleted_at IS NULL AND {_USED} RETURNING id"""
+            WHERE status = 'active' AND deleted_at IS NULL AND {_HUNG_ON} RETURNING id"""
         ),
         {"id": connection_id, "reason": json.dumps(reason), "now": now},
     )
@@ -117,7 +97,7 @@ async def halt_combis(session: AsyncSession, connection_id: UUID, reason: dict[s
 async def resume_combis(session: AsyncSession, connection_id: UUID, now: datetime) -> int:
     """Combis that waited for this consent go on, once their other side is active too."""
     values = {"id": connection_id, "text": str(connection_id), "now": now}
-    waiting = f"combi.status = 'attention' AND deleted_at IS NULL AND {_USED} AND {_CONSENT}"
+    waiting = f"combi.status = 'attention' AND deleted_at IS NULL AND {_HUNG_ON} AND {_CONSENT}"
     # Both sides died: from now on it waits for the other one.
     await session.execute(
         text(

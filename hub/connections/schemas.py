@@ -24,7 +24,7 @@ class ConnectionCreate(_Body):
     connector: Annotated[str, Field(max_length=50, examples=["simplicate"])]
     fields: Fields = {}
     auth: Annotated[
-        Literal["oauth", "key", "session"] | None,
+        Literal["oauth", "key", "session", "file"] | None,
         Field(description="The way to get in; left out: the one the fields are of."),
     ] = None
     return_url: Annotated[
@@ -41,6 +41,10 @@ class ReauthorizeBody(_Body):
     """New consent for a connection."""
 
     fields: Annotated[Fields, Field(description="For a connection by key or session: its connect fields anew.")] = {}
+    auth: Annotated[
+        Literal["oauth", "key", "session"] | None,
+        Field(description="Another of the package's ways in, to move the connection to; left out: as it is."),
+    ] = None
     return_url: Annotated[str | None, Field(max_length=2000)] = None
 
 
@@ -58,7 +62,7 @@ class ConnectionOut(BaseModel):
 
     id: UUID
     connector: str
-    auth: Literal["oauth", "key", "session"]
+    auth: Literal["oauth", "key", "session", "file"]
     status: Literal["pending", "active", "needs_reauth", "revoked"]
     fields: dict[str, str]
     identity: IdentityOut | None = Field(description="Null until somebody gave consent.")

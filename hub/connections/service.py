@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.accounting.documents import Finding
-from hub.connections import repository, vault
+from hub.connections import recognition, repository, vault
 from hub.connections.models import Connection, ConnectionStatus
 from hub.engine import registry
 from hub.kit.clock import Clock
@@ -78,17 +78,17 @@ async def tell_owners(database: Database, mailer: Mailer, base_url: str, connect
 
 
 def activate(
-    keys: KeyRing, clock: Clock, connection: Connection, secrets: Mapping[str, str], identity: Identity
+    keys: KeyRing,
+    clock: Clock,
+    connection: Connection,
+    secrets: Mapping[str, str],
+    way: str,
+    identity: Identity,
+    earlier: Connection | None = None,
 ) -> None:
-    """Give a connection its secrets and the company they belong to."""
+    """Give a connection the secrets of a way in and the company they belong to, under an `earlier` one's tenant."""
     vault.lock_up(keys, connection, secrets)
-    connection.identity = {
-        "tenant": identity.tenant,
-        "name": identity.name,
-        "email": identity.email,
-        "user": identity.user,
-    }
-    connection.tenant = identity.tenant
+    recognition.take(connection, way, identity, earlier)
     connection.status = ConnectionStatus.active
     connection.reason = None
     connection.refresh_after = None

@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from hub.accounting.documents import Customer, Finding, SalesInvoice
+from hub.accounting.documents import Customer, Finding, JournalEntry, SalesInvoice
 from hub.engine import read, store
 from hub.engine.context import Context
-from hub.engine.resolve import Work
+from hub.engine.resolve import BOOKED_ONCE, Work, key_of
 from hub.kit.database import text
 from hub.sdk.connector import Existing, Receipt, TargetWriter
 from hub.sdk.errors import OutcomeUnknown, RecordRejected
@@ -53,9 +53,12 @@ async def recognise(ctx: Context, flow: str, works: Sequence[Work]) -> list[Work
             if await _listed(ctx, flow, administration, writer, mine):
                 listed.add(administration)
     found = await _from_store(ctx, flow, writer, asked)
+    if flow == "journals":
+        for work_id, alike in (await _alike(ctx, flow, writer, asked)).items():
+            found.setdefault(work_id, []).extend(alike)
     for work in asked:
         candidates = found.get(work.id, [])
-        if work.administration not in listed and flow == "customers":
+        if work.administration not in listed and (flow == "customers" or (flow == "journals" and not writer.index)):
             try:
                 candidates = await _live(ctx, flow, writer, work)
             except (OutcomeUnknown, RecordRejected) as error:
@@ -98,7 +101,7 @@ async def _listed(ctx: Context, flow: str, administration: str, writer: TargetWr
 def _older(known: Mapping[str, Any], works: Sequence[Work]) -> bool:
     """True when a document is of before the day from which the listing was made."""
     since = known.get("since")
-    days = [work.document.date for work in works if isinstance(work.document, SalesInvoice)]
+    days = [work.document.date for work in works if isinstance(work.document, BOOKED_ONCE)]
     return bool(since and days) and min(days) < date.fromisoformat(str(since))
 
 
@@ -164,13 +167,83 @@ async def _from_store(
         return await store.standing(session, ctx, flow, rows)
 
 
+async def _alike(ctx: Context, flow: str, writer: TargetWriter, works: Sequence[Work]) -> dict[UUID, list[Existing]]:
+    """What stood in the target with an entry's date and total and is not known to be another entry's booking.
+
+    The number of a payroll entry says little: two that look the same are asked about. What bears the mark of another
+    entry of this combi, or is its delivery, is that entry's.
+    """
+    rows = [
+        {"id": work.id, "administration": work.administration, "days": sorted(_days(work)), "total": work.total}
+        for work in works
+    ]
+    if not rows:
+        return {}
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        found = await session.execute(
+            text(
+                """SELECT r.id AS work, s.ref, s.label, s.mark, s.number, s.date, s.total, s.open_item
+                FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, administration text, days jsonb,
+                  total numeric)
+                JOIN standing s ON s.combi_id = :combi AND s.stream = :stream AND s.administration = r.administration
+                  AND s.total = r.total AND r.days ? s.date::text
+                WHERE NOT EXISTS (SELECT 1 FROM delivery d WHERE d.organisation_id = s.organisation_id
+                  AND d.target = :package || ':' || s.administration AND d.stream = s.stream AND d.ref = s.ref)"""
+            ),
+            {
+                "rows": store.packed(rows),
+                "combi": ctx.combi.id,
+                "stream": flow,
+                "package": ctx.destination(flow).connector.manifest.name,
+            },
+        )
+        alike = found.all()
+    others = await _marks_of_others(ctx, flow, writer, {row.total for row in alike}) if alike else {}
+    own = {work.id: set(writer.marks(work.sure_key)) for work in works}
+    result: dict[UUID, list[Existing]] = {}
+    for row in alike:
+        if row.mark and row.mark in others.get(row.total, set()) - own[row.work]:
+            continue
+        standing = Existing(row.ref, row.label, row.mark, row.number, row.date, row.total, open_item=row.open_item)
+        result.setdefault(row.work, []).append(standing)
+    return result
+
+
+def _days(work: Work) -> set[str]:
+    """The days on which a document may have been booked."""
+    days = {getattr(work.document, "date", None), getattr(work.booking, "date", None)}
+    return {day.isoformat() for day in days if isinstance(day, date)}
+
+
+async def _marks_of_others(
+    ctx: Context, flow: str, writer: TargetWriter, totals: set[Decimal]
+) -> dict[Decimal, set[str]]:
+    """The marks that the combi's own documents of these totals would bear in the target."""
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        found = await session.execute(
+            text(
+                "SELECT source_id, amount FROM item WHERE combi_id = :combi AND flow = :flow AND amount = ANY(:totals)"
+            ),
+            {"combi": ctx.combi.id, "flow": flow, "totals": sorted(totals)},
+        )
+        places = set(ctx.settings.administrations.values())
+        marks: dict[Decimal, set[str]] = {}
+        for row in found:
+            for place in places:
+                marks.setdefault(row.amount, set()).update(writer.marks(key_of(ctx, flow, row.source_id, place)))
+        return marks
+
+
 async def _live(ctx: Context, flow: str, writer: TargetWriter, work: Work) -> list[Existing]:
     if writer.match is None or work.booking is None:
         return []
     ctx.lease.check()
     http = ctx.destination(flow).http
-    if found := list(await writer.match(http, work.booking)):
+    found = list(await writer.match(http, work.booking))
+    if found or writer.match_is_proof:
         return found
+    if work.flow != "customers":
+        return []
     # Who bears our key is ours, whatever has become of its e-mail address.
     ours = await writer.find(http, work.sure_key, work.payload)
     marks = writer.marks(work.sure_key)
@@ -188,6 +261,8 @@ def _decide(work: Work, writer: TargetWriter, candidates: Sequence[Existing]) ->
             _decide_customer(work, candidates)
         case SalesInvoice() as invoice:
             _decide_invoice(work, invoice, candidates)
+        case JournalEntry() if candidates:
+            work.findings = [_near_miss(candidates[0], work.total)]
 
 
 def _decide_customer(work: Work, candidates: Sequence[Existing]) -> None:
@@ -205,20 +280,21 @@ def _decide_invoice(work: Work, invoice: SalesInvoice, candidates: Sequence[Exis
     if len({one.ref for one in same}) == 1:
         work.existing = same[0]
     elif candidates:
-        near = candidates[0]
-        work.findings = [
-            Finding(
-                key="near_miss",
-                values={
-                    "number": near.number,
-                    "booked_as": near.label or near.ref,
-                    "date": str(near.date or ""),
-                    "amount": f"{near.total:.2f}" if near.total is not None else "",
-                    "expected": f"{invoice.total:.2f}",
-                    "ref": near.ref,
-                },
-            )
-        ]
+        work.findings = [_near_miss(candidates[0], invoice.total)]
+
+
+def _near_miss(near: Existing, expected: Decimal | None) -> Finding:
+    return Finding(
+        key="near_miss",
+        values={
+            "number": near.number,
+            "booked_as": near.label or near.ref,
+            "date": str(near.date or ""),
+            "amount": f"{near.total:.2f}" if near.total is not None else "",
+            "expected": f"{expected:.2f}" if expected is not None else "",
+            "ref": near.ref,
+        },
+    )
 
 
 async def _refuse_others(ctx: Context, flow: str, works: Sequence[Work]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,18 +14,18 @@ from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.accounting.chart import Master
 from hub.accounting.documents import Finding
-from hub.engine import mapping
+from hub.engine import asking, mapping, salaries
 from hub.engine import preview as previews
+from hub.engine import recipe as recipes
 from hub.engine import run as runs
 from hub.engine.clients import Clients
 from hub.engine.context import Context, Lease
+from hub.engine.entry_rules import joined
 from hub.engine.models import Combi, Run
 from hub.engine.outcome import Outcome
 from hub.engine.queue import Doorbell
 from hub.engine.schedule import Schedule, missed
-from hub.engine.settings import leading_code
 from hub.kit import json
 from hub.kit.clock import Clock
 from hub.kit.database import Database, after_commit, text
@@ -40,6 +40,8 @@ SWEEP = 500
 """How many due combis one sweep claims."""
 KEPT_MONTHS = 13
 """How long log lines are kept."""
+WARNINGS = frozenset({"own_link_unconfirmed"})
+"""Findings of `Engine.check` with which a combi works all the same."""
 RAW_DAYS = 180
 """How long the source's own words of a document at rest are kept; its booking stays."""
 
@@ -199,6 +201,7 @@ class Engine:
                 ),
                 {"before": self.clock.now() - timedelta(days=RAW_DAYS)},
             )
+            await salaries.expire(session, self.clock.now())
 
     # Asking
 
@@ -211,8 +214,9 @@ class Engine:
         mode: str = "write",
         scope: str = "missing_or_failed",
         period: dict[str, Any] | None = None,
+        documents: Sequence[str] | None = None,
     ) -> Run:
-        """A run beside the schedule, at once. Raises AlreadyRunning."""
+        """A run beside the schedule, at once; `documents`: of these source ids alone. Raises AlreadyRunning."""
         run = Run(
             id=new_id(self.clock),
             organisation_id=combi.organisation_id,
@@ -221,6 +225,7 @@ class Engine:
             mode=mode,
             scope=scope,
             period=period,
+            documents=list(documents) if documents is not None else None,
             settings=combi.settings,
             settings_version=combi.settings_version,
             created_at=self.clock.now(),
@@ -262,17 +267,26 @@ class Engine:
         if not isinstance(extra, dict) or "choice" not in extra:
             raise KeyError(field)
         provider = str(extra["choice"])
-        chosen = ctx.settings.model_dump(mode="json")
-        for link in (ctx.target, ctx.source):
+        chosen = {**ctx.settings.model_dump(mode="json"), "flows": ctx.flows()}
+        for link in ctx.links:
             if provider in link.connector.options:
                 options = await link.connector.options[provider](link.http, chosen)
                 keys = await _companies(ctx) if field == "administrations" else None
                 return Choices(options, keys)
-        raise KeyError(field)
+        return Choices(await asking.master_options(ctx, provider))
 
     async def preview(self, organisation_id: UUID, combi_id: UUID, limit: int = previews.LIMIT) -> previews.Preview:
         """What would be booked now. Raises VendorError when a package cannot be read."""
         return await previews.preview(await self.context(organisation_id, combi_id), limit)
+
+    async def preview_of(
+        self, organisation_id: UUID, combi_id: UUID, flow: str, raw: Mapping[str, Any]
+    ) -> previews.PreviewDocument | None:
+        """What one stored record would be booked as under the settings of now; None: unreadable. Raises VendorError."""
+        ctx = await self.context(organisation_id, combi_id)
+        for place in set(ctx.settings.administrations.values()):
+            await ctx.use_stored_master(place)  # nobody waits for a package to look at a document
+        return await previews.single(ctx, flow, raw)
 
     async def suggest(self, organisation_id: UUID, combi_id: UUID, table: str) -> list[mapping.Suggestion]:
         """Suggestions for a mapping table."""
@@ -293,46 +307,63 @@ class Engine:
         """What keeps the whole combi from working: consent, administrations, accounts. Asks the live packages."""
         try:
             ctx = await self.context(organisation_id, combi_id)
-            for link in (ctx.source, ctx.target):
+            for link in ctx.links:
                 await link.connector.identify(link.http)
             findings = await _check_administrations(ctx)
             for administration in sorted(set(ctx.settings.administrations.values())):
                 if not any(one.key == "administration_unknown" for one in findings):
-                    findings.extend(_check_master(ctx, await ctx.master(administration, doubted=True)))
+                    findings.extend(asking.check_master(ctx, await ctx.master(administration, doubted=True)))
         except VendorError as error:
             return [error.finding()]
         return findings
 
     async def check(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
-        """Everything that would go wrong: the settings first, then what the documents at hand would run into."""
+        """Everything that would go wrong: the settings first, then what the documents at hand would run into, and the
+        questions on which only a warning hangs (`WARNINGS`)."""
         findings = await self.check_settings(organisation_id, combi_id)
-        if findings:
-            return findings
+        return findings or await self.check_documents(organisation_id, combi_id)
+
+    async def check_documents(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
+        """What the documents at hand would run into under settings that are right."""
         try:
-            shown = await self.preview(organisation_id, combi_id, 100)
+            ctx = await self.context(organisation_id, combi_id)
+            shown = await previews.preview(ctx, 100)
         except VendorError as error:
             return [error.finding()]
-        for document in shown.documents:
-            if document.action == "attention":
-                findings.extend(one for one in document.findings if one not in findings)
-        return findings
+        troubled = (document.findings for document in shown.documents if document.action == "attention")
+        return [*joined([one for findings in troubled for one in findings]), *_open_questions(ctx)]
+
+
+def _open_questions(ctx: Context) -> list[Finding]:
+    """What the customer was asked and has not confirmed."""
+    link = recipes.own_link(ctx.recipe)
+    if link is None or ctx.settings.own_link_off:
+        return []
+    package, other = (one.manifest.title for one in link)
+    values = {"package": package, "other": other}
+    return [Finding(key="own_link_unconfirmed", values=values, field="own_link_off")]
 
 
 async def _companies(ctx: Context) -> Sequence[Option]:
     provider = ctx.source.connector.options.get("companies")
-    return await provider(ctx.source.http, {}) if provider else [Option(ctx.source.tenant, ctx.source.tenant)]
+    chosen = {"administrations": dict(ctx.settings.administrations)}
+    return await provider(ctx.source.http, chosen) if provider else [Option(ctx.source.tenant, ctx.source.tenant)]
 
 
 async def _check_administrations(ctx: Context) -> list[Finding]:
-    """Every company has an administration that exists, or is left out on purpose."""
+    """Every company has an administration that exists, or is left out on purpose.
+
+    Of a payroll package companies are chosen, out of perhaps all clients of an accountant: at least one.
+    """
     if "administrations" not in ctx.target.connector.options:
         return []
     findings: list[Finding] = []
     companies = await _companies(ctx)
+    enough = "journals" in ctx.flows() and bool(ctx.settings.administrations)
     places = {one.value for one in await ctx.target.connector.options["administrations"](ctx.target.http, {})}
     for company in companies:
         place = ctx.settings.administrations.get(company.value)
-        if place is None and company.value not in ctx.settings.ignored_companies:
+        if place is None and not enough and company.value not in ctx.settings.ignored_companies:
             values = {"company": company.label}
             findings.append(Finding(key="company_without_administration", values=values, field="administrations"))
         elif place is not None and place not in places:
@@ -343,26 +374,6 @@ async def _check_administrations(ctx: Context) -> list[Finding]:
         Finding(key="company_unknown", values={"company": one}, field="administrations")
         for one in sorted(set(ctx.settings.administrations) - known)
     )
-    return findings
-
-
-def _check_master(ctx: Context, master: Master) -> list[Finding]:
-    """The accounts and the journal that the settings name exist in the administration."""
-    findings: list[Finding] = []
-    where = master.name or master.administration
-    default = leading_code(ctx.settings.default_revenue_account) or ctx.settings.default_revenue_account.strip()
-    if default and master.accounts is not None and master.account(default) is None:
-        values = {"account": default, "administration": where}
-        findings.append(Finding(key="default_account_unknown", values=values, field="default_revenue_account"))
-    journal = getattr(ctx.settings, "journal", "")
-    if journal and master.journals is not None and journal not in {one.id for one in master.journals}:
-        values = {"journal": journal, "administration": where}
-        findings.append(Finding(key="journal_unknown", values=values, field="journal"))
-    for source, target in ctx.mappings.get("ledger_accounts", {}).items():
-        account = leading_code(target) or target
-        if master.accounts is not None and master.account(account) is None:
-            values = {"account": account, "revenue_group": source}
-            findings.append(Finding(key="account_unknown", values=values, field="ledger_accounts"))
     return findings
 
 

@@ -1,4 +1,4 @@
-"""What follows a booking: the printed invoice hung on it, and a word on the source's timeline. Neither stops a run."""
+"""What follows a booking: the printed form hung on it, the source told, a word on its timeline. None stops a run."""
 
 from uuid import UUID
 
@@ -34,7 +34,7 @@ async def _due(ctx: Context, condition: str, after: UUID | None) -> list[RowMapp
     async with ctx.database.tenant(ctx.organisation_id) as session:
         found = await session.execute(
             text(
-                f"""SELECT i.id, i.flow, i.source_id, i.number, i.note, i.findings, i.target_ref, i.target_label,
+                f"""SELECT i.id, i.flow, i.source_id, i.number, i.note, i.findings, i.target_ref, i.target_label, i.raw,
                   d.payload FROM item i LEFT JOIN delivery d ON d.id = i.delivery_id
                 WHERE i.combi_id = :combi AND {DUE} AND {condition} AND (cast(:after AS uuid) IS NULL OR i.id > :after)
                 ORDER BY i.id LIMIT :limit"""
@@ -45,7 +45,7 @@ async def _due(ctx: Context, condition: str, after: UUID | None) -> list[RowMapp
 
 
 async def _attach(ctx: Context) -> bool:
-    """Hangs printed invoices on their bookings; one that is not there yet is asked for again with the next run."""
+    """Hangs printed forms on bookings and tells the source; what cannot be done yet is tried again next run."""
     last: UUID | None = None
     while rows := await _due(ctx, "i.attach AND i.status = 'booked'", last):
         for row in rows:
@@ -57,10 +57,12 @@ async def _attach(ctx: Context) -> bool:
 
 
 async def _attach_one(ctx: Context, row: RowMapping) -> None:
-    fetch = ctx.stream(row["flow"]).attachment
-    hang = ctx.writer(row["flow"]).attach
+    stream = ctx.stream(row["flow"])
+    fetch, tell, hang = stream.attachment, stream.acknowledge, ctx.writer(row["flow"]).attach
     done = fetch is None or hang is None
     try:
+        if tell is not None:
+            await tell(ctx.origin(row["flow"]).http, row["raw"], row["target_label"], ctx.settings)
         if fetch is not None and hang is not None:
             file = await fetch(ctx.origin(row["flow"]).http, row["source_id"])
             if file is not None:
@@ -72,6 +74,7 @@ async def _attach_one(ctx: Context, row: RowMapping) -> None:
         done = True
     except (OutcomeUnknown, ConfigError) as error:
         ctx.log_finding(error.finding(), row["id"], error.exchange)
+        done = False
     async with ctx.database.tenant(ctx.organisation_id) as session:
         if done:
             await session.execute(text("UPDATE item SET attach = false WHERE id = :id"), {"id": row["id"]})

@@ -2,20 +2,38 @@
 
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from hub.accounting.documents import Finding
 from hub.engine import recipe
+from hub.engine.choosing import NOT_CHOSEN
 from hub.engine.keys import key_for_item
 from hub.engine.models import Combi, Delivery, DeliveryState, Item, ItemStatus, LogEntry, Standing
+from hub.engine.verdicts import note_key
 from hub.kit.clock import Clock
 from hub.kit.ids import new_id
 
-RETRYABLE = (ItemStatus.finding, ItemStatus.rejected, ItemStatus.unknown, ItemStatus.skipped, ItemStatus.changed)
+RETRYABLE = (
+    ItemStatus.finding,
+    ItemStatus.rejected,
+    ItemStatus.unknown,
+    ItemStatus.skipped,
+    ItemStatus.changed,
+    ItemStatus.ignored,
+)
 SKIPPABLE = (ItemStatus.waiting, ItemStatus.finding, ItemStatus.rejected, ItemStatus.ignored, ItemStatus.changed)
 RESOLVABLE = (ItemStatus.finding, ItemStatus.rejected, ItemStatus.unknown, ItemStatus.changed)
-GO_ON = {"total_differs", "edited_in_target", "changed_after_booking", "booking_gone", "period_closed"}
+GO_ON = {
+    "total_differs",
+    "edited_in_target",
+    "changed_after_booking",
+    "booking_gone",
+    "period_closed",
+    "salaries_not_in_journal",
+    "salaries_differ_from_journal",
+}
 """Findings about a booking that stands: trying again means that the human has looked and wants it done."""
 
 
@@ -32,6 +50,10 @@ async def retry(session: AsyncSession, clock: Clock, item: Item) -> None:
     """Back to work at the next run. An unknown outcome is looked up first, never simply sent again."""
     _allow(item, RETRYABLE, "retry")
     keys = {finding.get("key") for finding in item.findings}
+    if item.status == ItemStatus.ignored:
+        if NOT_CHOSEN not in keys or item.vanished_at is not None:
+            raise _forbidden(item, "retry")
+        item.chosen = True
     item.forced = bool(keys & GO_ON) or item.status == ItemStatus.changed
     item.status = ItemStatus.unknown if item.status == ItemStatus.unknown else ItemStatus.waiting
     _touch(session, clock, item, "item.retried", retry_at=None)
@@ -41,12 +63,16 @@ async def skip(session: AsyncSession, clock: Clock, item: Item, reason: str = ""
     """Never sent, by a human's decision. Not for what was sent already: its fate must be known first."""
     _allow(item, SKIPPABLE, "skip")
     row = await session.get(Delivery, item.delivery_id) if item.delivery_id else None
+    if row is not None and row.state == DeliveryState.recorded and item.vanished_at is not None:
+        item.status, item.findings = ItemStatus.booked, []
+        _touch(session, clock, item, "item.left_booked", reason=reason)
+        return
     if row is not None and row.state != DeliveryState.gone and item.status != ItemStatus.changed:
         raise NotAllowed("item_stands_in_target", number=item.number)
     item.status = ItemStatus.skipped
     item.findings = [Finding(key="skipped_by_hand", values={"reason": reason}).model_dump(mode="json")]
-    if item.flow == "invoices":
-        item.note = "note.skipped"
+    if item.flow in ("invoices", "journals"):
+        item.note = note_key(item.flow, "skipped")
     _touch(session, clock, item, "item.skipped", reason=reason)
 
 
@@ -58,24 +84,43 @@ async def resolve(session: AsyncSession, clock: Clock, item: Item, outcome: str,
         await _exists(session, clock, item, row, target_ref)
         return
     if row is not None and row.state == DeliveryState.recorded:
-        row.state = DeliveryState.gone
-        session.add(row)
+        await _mark_gone(session, row)
     elif row is not None and row.state == DeliveryState.sent:
         row.state = DeliveryState.intended
         session.add(row)
+    if item.vanished_at is not None:
+        item.status, item.findings = ItemStatus.reversed, []
+        _touch(session, clock, item, "item.removed_by_hand")
+        return
     item.forced = True
     item.status = ItemStatus.waiting
     _touch(session, clock, item, "item.resolved_absent", retry_at=None)
 
 
+async def _mark_gone(session: AsyncSession, row: Delivery) -> None:
+    """A booking with all its changes no longer stands."""
+    await session.execute(
+        update(Delivery)
+        .where(col(Delivery.key) == row.key, col(Delivery.version) == row.version)
+        .where(col(Delivery.state) == DeliveryState.recorded)
+        .values(state=DeliveryState.gone)
+    )
+
+
 async def _exists(session: AsyncSession, clock: Clock, item: Item, row: Delivery | None, target_ref: str) -> None:
     if row is None:
         row = await _adopted(session, clock, item)
+    if row.state == DeliveryState.recorded and item.status == ItemStatus.changed and item.vanished_at is None:
+        # Somebody corrected it by hand: what stands there is the document as it is now.
+        total = str(item.amount) if item.amount is not None else None
+        row.fingerprint, row.total = item.fingerprint, item.amount
+        row.receipt = {**(row.receipt or {}), "total": total, "fingerprint": ""}
+        session.add(row)
     if row.state != DeliveryState.recorded:
         row.state = DeliveryState.recorded
         row.recorded_at = clock.now()
         row.adopted = True
-        row.ref = target_ref or row.ref or _named(item)
+        row.ref = target_ref or row.ref or named(item)
         row.fingerprint = item.fingerprint
         stands = await _standing(session, item, row.ref)
         if stands is not None:
@@ -89,7 +134,7 @@ async def _exists(session: AsyncSession, clock: Clock, item: Item, row: Delivery
     _touch(session, clock, item, "item.resolved_exists", ref=item.target_ref)
 
 
-def _named(item: Item) -> str:
+def named(item: Item) -> str:
     """The booking that a finding asks about."""
     return next((str(one["values"]["ref"]) for one in item.findings if one.get("values", {}).get("ref")), "")
 
@@ -140,7 +185,11 @@ async def _adopted(session: AsyncSession, clock: Clock, item: Item) -> Delivery:
 
 def _allow(item: Item, statuses: tuple[ItemStatus, ...], action: str) -> None:
     if item.status not in statuses:
-        raise NotAllowed("item_status_forbids", action=action, status=str(item.status), number=item.number)
+        raise _forbidden(item, action)
+
+
+def _forbidden(item: Item, action: str) -> NotAllowed:
+    return NotAllowed("item_status_forbids", action=action, status=str(item.status), number=item.number)
 
 
 def _touch(session: AsyncSession, clock: Clock, item: Item, key: str, **values: Any) -> None:

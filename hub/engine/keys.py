@@ -2,9 +2,9 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from hub.accounting.documents import SalesInvoice
 from hub.engine import recipe, registry, settings
 from hub.engine.models import Combi, Item
+from hub.engine.resolve import BOOKED_ONCE
 from hub.kit.database import text
 from hub.sdk.connector import Key
 
@@ -14,17 +14,23 @@ async def key_for_item(session: AsyncSession, item: Item) -> Key:
     combi = await session.get_one(Combi, item.combi_id)
     the_recipe = recipe.get(combi.recipe)
     found = await session.execute(
-        text("SELECT id, connector, tenant FROM connection WHERE id IN (:source, :target)"),
-        {"source": combi.source_connection_id, "target": combi.target_connection_id},
+        text("SELECT id, connector, tenant FROM connection WHERE id IN (:source, :target, :side)"),
+        {
+            "source": combi.source_connection_id,
+            "target": combi.target_connection_id,
+            "side": combi.side_connection_id,
+        },
     )
     sides = {row.id: f"{row.connector}:{row.tenant}" for row in found}
     source = sides[combi.source_connection_id]
     if item.flow == "payments":
         return Key(f"{the_recipe.target}:{item.administration}", item.flow, item.source_id, source)
+    if item.flow == recipe.SALARIES and combi.side_connection_id is not None:
+        return Key(source, item.flow, item.source_id, sides[combi.side_connection_id])
     administration = item.administration
     if not administration:
         chosen = settings.parse(the_recipe, combi.settings)
         document = registry.get(the_recipe.source).sources[item.flow].map(item.raw or {}, chosen)
-        company = document.company if isinstance(document, SalesInvoice) else ""
+        company = document.company if isinstance(document, BOOKED_ONCE) else ""
         administration = chosen.administrations.get(company, "")
     return Key(source, item.flow, item.source_id, f"{the_recipe.target}:{administration}")

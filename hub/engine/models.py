@@ -56,18 +56,21 @@ class ItemStatus(StrEnum):
     unknown = "unknown"
     """It was sent and the answer got lost; it is being looked up, or waits for a human who can."""
     changed = "changed"
-    """It changed at the source after it was booked, and a human must say what to do."""
+    """It changed at the source, or vanished there, after it was booked, and a human must say what to do."""
     reversed = "reversed"
+    """Its booking was taken back and nothing was booked instead."""
 
 
 class DeliveryState(StrEnum):
-    """`intended → sent → recorded`, or `refused`; `gone` when a human removed the booking from the target."""
+    """`intended → sent → recorded`, or `refused`; `gone` when a human removed the booking from the target, `reversed`
+    when its opposite stands there too."""
 
     intended = "intended"
     sent = "sent"
     recorded = "recorded"
     refused = "refused"
     gone = "gone"
+    reversed = "reversed"
 
 
 class Owned(SQLModel):
@@ -84,12 +87,18 @@ class Combi(Owned, table=True):
     name: str = ""
     source_connection_id: UUID = Field(foreign_key="connection.id", index=True)
     target_connection_id: UUID = Field(foreign_key="connection.id", index=True)
+    side_connection_id: UUID | None = Field(default=None, foreign_key="connection.id", index=True)
+    """The third connection, to which salaries are offered."""
+    side_since: datetime | None = moment(default=None)
+    """Since when it is there: what was booked before that moment is never offered."""
     settings: dict[str, Any] = tree(default_factory=dict)
     settings_version: int = 1
     """Grows with every change of settings or mappings: parked items are tried again under the new one."""
     schedule: str
     start_date: Day | None = None
     status: CombiStatus = Field(default=CombiStatus.draft, sa_type=Text)
+    answered: list[str] = tree(default_factory=list)
+    """The topics of the installation that a human went through."""
     reason: dict[str, Any] | None = tree(default=None)
     """The finding that explains `attention`."""
     slot: datetime | None = moment(default=None, index=True)
@@ -137,6 +146,8 @@ class Run(Owned, table=True):
     mode: str = "write"
     scope: str = "missing_or_failed"
     period: dict[str, Any] | None = tree(default=None)
+    documents: list[str] | None = tree(default=None)
+    """The source ids of the documents that alone are booked; None: all."""
     settings: dict[str, Any] = tree(default_factory=dict)
     """The settings as they were."""
     settings_version: int = 1
@@ -178,6 +189,7 @@ class Item(Owned, table=True):
         Index("item_list", "combi_id", "id"),
         Index("item_delivery", "delivery_id"),
         Index("item_due", "combi_id", "id", postgresql_where=text("note <> '' OR attach")),
+        Index("item_missed", "combi_id", "flow", postgresql_where=text("missed_at IS NOT NULL")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -191,6 +203,10 @@ class Item(Owned, table=True):
     date: Day | None = None
     party: str = ""
     """Name of the customer."""
+    period: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Of a journal entry: year and payroll period, such as `2026-03`."""
+    route: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """`connector:administration` that a document booked once goes to, as far as it is known."""
     amount: Decimal | None = amount(default=None)
     currency: str = ""
     raw: dict[str, Any] | None = tree(default=None)
@@ -206,10 +222,16 @@ class Item(Owned, table=True):
     retry_at: datetime | None = moment(default=None)
     forced: bool = False
     """A human looked and said: go on. Look-alikes and hands that changed the booking no longer hold it up."""
+    chosen: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """A human chose to have it booked."""
+    missed_at: datetime | None = moment(default=None)
+    """When a complete listing of the source first missed it."""
+    vanished_at: datetime | None = moment(default=None)
+    """When that was taken for certain: it was ignored from then on, or a human was told."""
     note: str = ""
     """A message for the source's timeline that has yet to be written: its translation key."""
     attach: bool = False
-    """The printed document has yet to be hung on the booking."""
+    """What follows the booking is yet to be done: the printed form hung on it, or the source told."""
     run_id: UUID | None = None
     created_at: datetime = moment()
     updated_at: datetime = moment()
@@ -237,7 +259,7 @@ class Delivery(Owned, table=True):
             "stream",
             "claim",
             unique=True,
-            postgresql_where=text("claim IS NOT NULL AND revision = 1 AND state <> 'gone'"),
+            postgresql_where=text("claim IS NOT NULL AND revision = 1 AND state NOT IN ('gone', 'reversed')"),
         ),
         Index("delivery_source", "organisation_id", "source_id"),
         Index(

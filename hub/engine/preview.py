@@ -5,13 +5,14 @@ from datetime import date as Day  # noqa: N812 - `date` is a field's name
 from decimal import Decimal
 
 from hub.accounting.chart import Master
-from hub.accounting.documents import Document, Finding, Ignored, Part, SalesInvoice
+from hub.accounting.documents import Document, Finding, Ignored, JournalEntry, Part, SalesInvoice
 from hub.accounting.posting import PostingLine, posting
 from hub.engine import parties, store
 from hub.engine.context import Context
 from hub.engine.models import DeliveryState, ItemStatus
-from hub.engine.read import position
-from hub.engine.resolve import UNKNOWN_CUSTOMER, Work, document_of, needed_customers, resolve
+from hub.engine.read import companies_of, position
+from hub.engine.resolve import OURS, UNKNOWN_CUSTOMER, Work, document_of, needed_customers, resolve
+from hub.engine.rules import NO_ACCOUNT
 from hub.kit.database import text
 from hub.kit.ids import new_id
 from hub.sdk.connector import Raw, Since
@@ -46,22 +47,22 @@ class Preview(Part):
 
 async def preview(ctx: Context, limit: int = LIMIT) -> Preview:
     """What a run would do now with the first `limit` documents of each flow."""
-    documents: list[PreviewDocument] = []
+    shown: list[PreviewDocument] = []
     complete = True
     for flow in ctx.flows():
-        if flow in ("payments", "customers"):
+        if flow == "customers" or flow in OURS:
             continue
-        raws, more = await _first(ctx, flow, limit)
+        raws, more = await first(ctx, flow, limit)
         complete = complete and not more
-        documents.extend(await _documents(ctx, flow, raws))
-    return Preview(documents=tuple(documents), complete=complete)
+        shown.extend(await documents(ctx, flow, raws))
+    return Preview(documents=tuple(shown), complete=complete)
 
 
-async def _first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
+async def first(ctx: Context, flow: str, limit: int) -> tuple[list[Raw], bool]:
     """Raw records: first those that wait or are parked here, then what the source has that we have not read yet."""
     stream = ctx.stream(flow)
     raws = await _parked(ctx, flow, limit)
-    since = Since(position(ctx, flow), ctx.combi.start_date)
+    since = Since(position(ctx, flow), ctx.combi.start_date, companies_of(ctx))
     async for page in stream.read(ctx.origin(flow).http, since, ctx.settings):
         raws.extend(page.records)
         if len(raws) >= limit:
@@ -81,7 +82,8 @@ async def _parked(ctx: Context, flow: str, limit: int) -> list[Raw]:
         return [row.raw for row in found]
 
 
-async def _documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[PreviewDocument]:
+async def documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[PreviewDocument]:
+    """What would become of these records of a flow, in their order; one that cannot be read at all is left out."""
     by_id: dict[str, Work] = {}
     for raw in raws:
         try:
@@ -111,16 +113,29 @@ async def _documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[Previ
     return shown
 
 
+async def single(ctx: Context, flow: str, raw: Raw) -> PreviewDocument | None:
+    """The same for one record; an entry that lacks accounts shows the lines as the source has them."""
+    shown = await documents(ctx, flow, [raw])
+    if not shown or shown[0].posting:
+        return shown[0] if shown else None
+    try:
+        entry = document_of(ctx, flow, raw)
+    except Malformed:
+        return shown[0]
+    if not isinstance(entry, JournalEntry):
+        return shown[0]
+    lines = (
+        PostingLine(
+            account=part.account, name=part.account_name, debit=debit, credit=credit, description=part.description
+        )
+        for part in entry.lines
+        for debit, credit in part.sides
+    )
+    return shown[0].model_copy(update={"posting": tuple(lines)})
+
+
 async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:
     document = work.document or _read_anyway(ctx, work)
-    lines: tuple[PostingLine, ...] = ()
-    if work.booking is not None:
-        master = ctx.masters.get(work.administration)
-        lines = posting(work.booking, master[0] if master else Master(administration=work.administration or "-"))
-        # A debtor that is still to be made has no number yet.
-        lines = tuple(
-            one.model_copy(update={"account": ""}) if one.account == UNKNOWN_CUSTOMER else one for one in lines
-        )
     invoice = document if isinstance(document, SalesInvoice) else None
     ignored = (work.ignored.reason,) if work.ignored else ()
     return PreviewDocument(
@@ -133,9 +148,22 @@ async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:
         currency=getattr(document, "currency", ""),
         administration=work.administration,
         action=action,
-        posting=lines,
+        posting=_posting(ctx, work),
         findings=(*work.findings, *ignored),
     )
+
+
+def _posting(ctx: Context, work: Work) -> tuple[PostingLine, ...]:
+    """Debit and credit of a resolved work.
+
+    A debtor that is still to be made has no number yet, and some packages choose the account themselves.
+    """
+    if work.booking is None:
+        return ()
+    master = ctx.masters.get(work.administration)
+    lines = posting(work.booking, master[0] if master else Master(administration=work.administration or "-"))
+    nameless = (UNKNOWN_CUSTOMER, NO_ACCOUNT)
+    return tuple(one.model_copy(update={"account": ""}) if one.account in nameless else one for one in lines)
 
 
 def _read_anyway(ctx: Context, work: Work) -> Document | None:

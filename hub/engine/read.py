@@ -5,10 +5,11 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.documents import Document, Finding, Ignored
-from hub.engine import parties, points, store
+from hub.engine import absence, parties, points, store
 from hub.engine.context import Context
 from hub.engine.models import ItemStatus
-from hub.engine.resolve import document_of, set_aside
+from hub.engine.resolve import BOOKED_ONCE, administration_of, document_of, set_aside
+from hub.engine.verdicts import note_key
 from hub.kit import json
 from hub.kit.database import text
 from hub.kit.ids import new_id
@@ -20,7 +21,7 @@ async def read(ctx: Context, flow: str) -> bool:
     """Reads a flow's stream to its end. False when the slice ended first; the cursor knows where to go on."""
     stream = ctx.stream(flow)
     cursor = None if _afresh(ctx, flow) else position(ctx, flow)
-    since = Since(cursor, ctx.combi.start_date)
+    since = Since(cursor, ctx.combi.start_date, companies_of(ctx), thorough(ctx), ctx.clock.today())
     pages = stream.read(ctx.origin(flow).http, since, ctx.settings)
     over = False
     async for page in pages:
@@ -35,6 +36,16 @@ async def read(ctx: Context, flow: str) -> bool:
         # otherwise never learn that it is done.
         over = page.cursor is not None and ctx.out_of_time
     return True
+
+
+def companies_of(ctx: Context) -> tuple[str, ...]:
+    """The source's companies that are booked somewhere; empty when the customer has not chosen yet."""
+    return tuple(one for one in ctx.settings.administrations if one not in ctx.settings.ignored_companies)
+
+
+def thorough(ctx: Context) -> bool:
+    """True when a human asks for this run."""
+    return ctx.run.trigger == "manual" or ctx.run.scope == "everything"
 
 
 def _afresh(ctx: Context, flow: str) -> bool:
@@ -73,6 +84,7 @@ async def _keep_documents(ctx: Context, flow: str, page: Page) -> None:
         counts = await store.upsert_items(session, ctx, flow, list(unique.values()))
         for name, count in counts.items():
             ctx.counts[flow][name] += count
+        await absence.look(session, ctx, flow, unique, page.wholes)
         await store.write_lines(session, ctx)
         await store.show_progress(session, ctx)
         points.reach(points.BEFORE_CURSOR)
@@ -110,18 +122,35 @@ def _row(ctx: Context, flow: str, raw: Raw) -> dict[str, Any] | None:
         }
     ignored = found if isinstance(found, Ignored) else set_aside(ctx, found)
     if isinstance(found, Document):
-        row = {**row, **_shown(found), "fingerprint": found.fingerprint()}
+        row = {**row, **_shown(found), "fingerprint": found.fingerprint(), "route": _route(ctx, flow, found)}
     if ignored is None:
         return row
-    noted = ignored.noted and ctx.settings.note_ignored
+    noted = ignored.noted and ctx.settings.note_ignored and ctx.source.connector.note is not None
     return {
         **row,
         "status": ItemStatus.ignored,
-        "number": row["number"] or ignored.number,
+        **_ignored_shown(ignored, row),
         "findings": store.found_json([ignored.reason]),
         "fingerprint": row["fingerprint"] or parties.digest({"ignored": ignored.reason.key}),
-        "note": "note.ignored" if noted else "",
+        "note": note_key(flow, "ignored") if noted else "",
     }
+
+
+def _ignored_shown(ignored: Ignored, row: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a record that is not booked, for the history."""
+    return {
+        "number": row["number"] or ignored.number,
+        "date": row.get("date") or ignored.date,
+        "period": row.get("period") or ignored.period,
+        "amount": row["amount"] if row.get("amount") is not None else ignored.amount,
+        "currency": row["currency"] or ignored.currency,
+    }
+
+
+def _route(ctx: Context, flow: str, document: Document) -> str:
+    """Where a document that is booked once goes, as far as the customer has chosen that yet."""
+    place = administration_of(ctx, document.company) if isinstance(document, BOOKED_ONCE) else None
+    return f"{ctx.destination(flow).connector.manifest.name}:{place}" if place else ""
 
 
 def _shown(document: Document) -> dict[str, Any]:
@@ -133,6 +162,7 @@ def _shown(document: Document) -> dict[str, Any]:
         "party": getattr(customer, "name", "") or getattr(document, "name", ""),
         "amount": getattr(document, "total", None) or getattr(document, "amount", None),
         "currency": getattr(document, "currency", ""),
+        "period": getattr(document, "shown_period", ""),
     }
 
 

@@ -11,17 +11,33 @@ import structlog
 from sqlalchemy import RowMapping
 
 from hub.accounting import invariants
-from hub.accounting.booking import Booking, CustomerBooking, PaymentBooking, SalesBooking
+from hub.accounting.booking import Booking, CustomerBooking, EntryBooking, PaymentBooking, SalaryBooking, SalesBooking
 from hub.accounting.chart import Master
-from hub.accounting.documents import Customer, Document, Finding, Ignored, Payment, SalesInvoice, document_from
-from hub.engine import rules
+from hub.accounting.documents import (
+    Customer,
+    Document,
+    Finding,
+    Ignored,
+    JournalEntry,
+    Payment,
+    SalaryBatch,
+    SalesInvoice,
+    document_from,
+)
+from hub.accounting.money import ZERO
+from hub.engine import entry_rules, rules
 from hub.engine.context import MASTER_DOUBT, Context
 from hub.engine.models import ItemStatus
+from hub.engine.recipe import SALARIES
 from hub.sdk.connector import Existing, Key, Payload
 from hub.sdk.errors import Malformed, RecordRejected
 
 _log = structlog.get_logger(__name__)
 
+BOOKED_ONCE = (SalesInvoice, JournalEntry)
+"""Kinds of documents that a company of the source sends to the one administration that belongs to it."""
+OURS: Mapping[str, type[Document]] = {"payments": Payment, SALARIES: SalaryBatch}
+"""Flows of which the engine itself makes the records."""
 UNKNOWN_CUSTOMER = "0"
 """Stands for a debtor that is yet to be made, in a preview only."""
 
@@ -40,6 +56,11 @@ class Work:
     attempts: int = 0
     forced: bool = False
     number: str = ""
+    delivery_id: UUID | None = None
+    """Its booking, once it has one."""
+    chosen: bool = False
+    vanished: bool = False
+    """The source no longer has it."""
     document: Document | None = None
     key: Key | None = None
     booking: Booking | None = None
@@ -63,6 +84,11 @@ class Work:
         return getattr(self.document, "name", "") or self.number or self.source_id
 
     @property
+    def route(self) -> str:
+        """Where a document that is booked once goes, as an item stores it."""
+        return self.key.target if self.key and isinstance(self.document, BOOKED_ONCE) else ""
+
+    @property
     def sure_key(self) -> Key:
         """The key of a work that was resolved."""
         assert self.key is not None  # noqa: S101 - resolve sets it before anything asks
@@ -81,13 +107,16 @@ def work_of(row: RowMapping) -> Work:
         attempts=row["attempts"],
         forced=row["forced"],
         number=row["number"],
+        delivery_id=row["delivery_id"],
+        chosen=row["chosen"],
+        vanished=row["vanished_at"] is not None,
     )
 
 
 def document_of(ctx: Context, flow: str, raw: Mapping[str, Any]) -> Document | Ignored:
-    """The document in a raw record; payments are our own records. Raises Malformed."""
-    if flow == "payments":
-        return document_from(Payment, raw)
+    """The document in a raw record. Raises Malformed."""
+    if flow in OURS:
+        return document_from(OURS[flow], raw)
     try:
         return ctx.stream(flow).map(raw, ctx.settings)
     except (Malformed, RecordRejected):
@@ -102,7 +131,7 @@ def key_of(ctx: Context, flow: str, source_id: str, administration: str) -> Key:
     if flow == "payments":
         source = f"{ctx.target.connector.manifest.name}:{administration}"
         return Key(source, flow, source_id, ctx.source.source)
-    return Key(ctx.source.source, flow, source_id, f"{ctx.target.connector.manifest.name}:{administration}")
+    return Key(ctx.source.source, flow, source_id, f"{ctx.destination(flow).connector.manifest.name}:{administration}")
 
 
 def administration_of(ctx: Context, company: str) -> str | None:
@@ -118,7 +147,7 @@ def before_start(ctx: Context, document: Document) -> bool:
 
 def set_aside(ctx: Context, document: Document) -> Ignored | None:
     """The rules by which a document is marked as handled and not sent."""
-    if isinstance(document, SalesInvoice):
+    if isinstance(document, BOOKED_ONCE):
         if before_start(ctx, document):
             start = str(ctx.combi.start_date)
             reason = Finding(key="before_start_date", values={"date": str(document.date), "start_date": start})
@@ -159,7 +188,7 @@ def read(ctx: Context, work: Work) -> None:
         work.ignored = ignored
         return
     assert isinstance(found, Document)  # noqa: S101 - an Ignored returned above
-    if isinstance(found, SalesInvoice):
+    if isinstance(found, BOOKED_ONCE):
         administration = administration_of(ctx, found.company)
         if administration is None:
             values = {"company": found.company}
@@ -181,12 +210,12 @@ def needed_customers(works: Sequence[Work]) -> set[tuple[str, str]]:
 
 
 async def _book(ctx: Context, work: Work, customers: Mapping[tuple[str, str], str]) -> None:
-    if work.flow == "payments":
+    if work.flow in OURS:
         master = Master(administration=work.administration)
     else:
         master = await ctx.master(work.administration)
     _fit(ctx, work, master, customers)
-    if work.findings and work.flow != "payments" and ctx.master_age(work.administration) > MASTER_DOUBT:
+    if work.findings and work.flow not in OURS and ctx.master_age(work.administration) > MASTER_DOUBT:
         # The chart may have grown since it was stored: look once more before bothering a human.
         master = await ctx.master(work.administration, doubted=True)
         work.findings.clear()
@@ -212,12 +241,17 @@ def _fit(ctx: Context, work: Work, master: Master, customers: Mapping[tuple[str,
             work.total = invoice.total
         case PaymentBooking(payment=payment):
             work.total = payment.amount
+        case SalaryBooking(batch=batch):
+            work.total = batch.total
+        case EntryBooking(lines=lines):
+            work.total = sum((line.debit for line in lines), ZERO)
 
 
 def _booking(ctx: Context, work: Work, master: Master, customers: Mapping[tuple[str, str], str]) -> Booking | None:
     match work.document:
         case SalesInvoice() as invoice:
-            lines, findings = rules.book_lines(invoice, ctx.settings, ctx.mappings.get("ledger_accounts", {}), master)
+            table, own = ctx.mappings.get("ledger_accounts", {}), ctx.writer(work.flow).account
+            lines, findings = rules.book_lines(invoice, ctx.settings, table, master, own)
             day = rules.booking_date(invoice.date, ctx.settings, ctx.clock.today())
             if isinstance(day, Finding):
                 findings.append(day)
@@ -227,10 +261,27 @@ def _booking(ctx: Context, work: Work, master: Master, customers: Mapping[tuple[
             return SalesBooking(
                 invoice=invoice, administration=work.administration, date=day, customer=customer, lines=lines
             )
+        case JournalEntry() as entry:
+            return _entry_booking(ctx, work, entry, master)
         case Customer() as customer:
             return CustomerBooking(customer=customer, administration=work.administration)
         case Payment() as payment:
             return PaymentBooking(payment=payment, administration=work.administration)
+        case SalaryBatch() as batch:
+            if not work.forced and (differs := entry_rules.not_the_net_pay(batch, ctx.settings)) is not None:
+                work.findings.append(differs)
+            day = max(batch.date, ctx.clock.today())
+            return SalaryBooking(batch=batch, administration=work.administration, date=day)
         case _:
             work.findings.append(Finding(key="kind_unknown", values={"flow": work.flow}))
             return None
+
+
+def _entry_booking(ctx: Context, work: Work, entry: JournalEntry, master: Master) -> EntryBooking:
+    lines, findings = entry_rules.book_entry(entry, ctx.settings, ctx.mappings, master)
+    day = entry_rules.entry_date(entry.date, ctx.settings, ctx.clock.today())
+    if isinstance(day, Finding):
+        findings.append(day)
+        day = entry.date
+    work.findings.extend(findings)
+    return EntryBooking(entry=entry, administration=work.administration, date=day, lines=lines)

@@ -7,8 +7,10 @@ from hub.accounting.booking import BookedLine
 from hub.accounting.chart import Master
 from hub.accounting.documents import Finding, InvoiceLine, SalesInvoice
 from hub.engine.settings import CombiSettings, leading_code
+from hub.sdk.settings import Settings
 
 Table = Mapping[str, str]
+OwnAccount = Callable[[InvoiceLine, Master, Settings], str]
 
 
 def _by_leading_code(line: InvoiceLine) -> str:
@@ -32,7 +34,8 @@ RULES: Mapping[str, Callable[[InvoiceLine], str]] = {
 """How a revenue group proposes a ledger account, by the setting's name. `table` and `fixed` propose nothing."""
 
 NO_ACCOUNT = "?"
-"""Stands for the account of a line that has none yet, so that all else can be checked too."""
+"""Stands for the account of a line that has none yet, so that all else can be checked too, and of one that the package
+chooses itself."""
 
 
 def words_of(line: InvoiceLine) -> tuple[str, ...]:
@@ -44,8 +47,13 @@ def words_of(line: InvoiceLine) -> tuple[str, ...]:
     return (*precise, *names)
 
 
-def account_of(line: InvoiceLine, settings: CombiSettings, table: Table, master: Master) -> str | Finding:
-    """The ledger account of a line: table, then rule, then default; whichever the chart confirms first."""
+def account_of(
+    line: InvoiceLine, settings: CombiSettings, table: Table, master: Master, own: OwnAccount | None = None
+) -> str | Finding:
+    """The ledger account of a line: table, then rule, then default; whichever the chart confirms first.
+
+    `own` is how the package chooses accounts itself, for lines to which the customer's conventions give none.
+    """
     for words in words_of(line):
         if words in table:
             account = leading_code(table[words]) or table[words]
@@ -62,6 +70,8 @@ def account_of(line: InvoiceLine, settings: CombiSettings, table: Table, master:
             values={"account": fallback, "administration": master.name or master.administration},
             field="default_revenue_account",
         )
+    if own is not None:
+        return own(line, master, settings) or NO_ACCOUNT
     if proposed:
         return _unknown(proposed, line, field="ledger_accounts")
     label = line.revenue_group.label if line.revenue_group else ""
@@ -69,13 +79,13 @@ def account_of(line: InvoiceLine, settings: CombiSettings, table: Table, master:
 
 
 def book_lines(
-    invoice: SalesInvoice, settings: CombiSettings, table: Table, master: Master
+    invoice: SalesInvoice, settings: CombiSettings, table: Table, master: Master, own: OwnAccount | None = None
 ) -> tuple[tuple[BookedLine, ...], list[Finding]]:
     """Every line with its account (`NO_ACCOUNT` where there is none), and every finding, each named once."""
     lines: list[BookedLine] = []
     findings: list[Finding] = []
     for line in invoice.lines:
-        account = account_of(line, settings, table, master)
+        account = account_of(line, settings, table, master, own)
         if isinstance(account, Finding):
             if account not in findings:
                 findings.append(account)

@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.documents import Finding
-from hub.engine import deliver, follow_up, points, preview, read, recipe, settings, settle
+from hub.engine import deliver, follow_up, points, preview, read, recipe, salaries, settings, settle
+from hub.engine.clients import Link
 from hub.engine.context import Cancelled, Context, Lease, LeaseLost
 from hub.engine.models import Combi, Run
 from hub.engine.outcome import (
@@ -31,7 +32,7 @@ from hub.engine.outcome import (
     Outcome,
 )
 from hub.kit import json
-from hub.kit.database import text
+from hub.kit.database import HubSession, text
 from hub.kit.metrics import RUNS
 from hub.sdk.errors import ConfigError, OutcomeUnknown, ReauthRequired, RecordRejected, TransientError
 
@@ -137,13 +138,13 @@ async def open_context(engine: "Engine", run: Run, lease: Lease, *, reopening: b
             raise ConfigError("settings_invalid", words=str(error)[:300]) from error
         source = await engine.clients.open_in(session, combi.source_connection_id)
         target = await engine.clients.open_in(session, combi.target_connection_id)
+        side, closed = await _open_side(engine, session, combi)
         if reopening and not run.progress.get("reopened"):
             await _reopen(session, run, combi, engine.clock.now())
     tables: dict[str, dict[str, str]] = {}
     for table, left, right in row.tables or ():
         tables.setdefault(table, {})[left] = right
-    source.http.guard = target.http.guard = lease.hold
-    return Context(
+    ctx = Context(
         database=engine.database,
         clock=engine.clock,
         combi=combi,
@@ -156,7 +157,23 @@ async def open_context(engine: "Engine", run: Run, lease: Lease, *, reopening: b
         lease=lease,
         positions=row.positions or {},
         ends_at=time.monotonic() + SLICE_S,
+        side=side,
     )
+    for link in ctx.links:
+        link.http.guard = lease.hold
+    if closed is not None and reopening:
+        ctx.log_finding(closed, None)
+    return ctx
+
+
+async def _open_side(engine: "Engine", session: HubSession, combi: Combi) -> tuple[Link | None, Finding | None]:
+    """The third connection. One that is dead is told and holds nothing else up: the books come first."""
+    if combi.side_connection_id is None:
+        return None, None
+    try:
+        return await engine.clients.open_in(session, combi.side_connection_id), None
+    except (ReauthRequired, ConfigError) as error:
+        return None, error.finding()
 
 
 async def _steps(ctx: Context) -> bool:
@@ -166,6 +183,7 @@ async def _steps(ctx: Context) -> bool:
     steps: list[tuple[str, Callable[[], Awaitable[bool]]]] = [
         *((f"read:{flow}", partial(read.read, ctx, flow)) for flow in forth),
         *((f"deliver:{flow}", partial(deliver.deliver, ctx, flow)) for flow in forth),
+        *((f"offer:{flow}", partial(salaries.offer, ctx)) for flow in ctx.flows() if flow == recipe.SALARIES),
         ("settle", partial(settle.settle, ctx)),
         *((f"deliver:{flow}", partial(deliver.deliver, ctx, flow)) for flow in back),
         ("follow_up", partial(follow_up.follow_up, ctx)),
@@ -189,9 +207,10 @@ async def _reopen(session: AsyncSession, run: Run, combi: Combi, now: datetime) 
               (status = 'finding' AND (tried_version <> :version OR retry_at <= :now OR :failed
                  OR findings @> '[{"key": "customer_not_ready"}]'))
               OR (status = 'rejected' AND (tried_version <> :version OR :failed))
-              OR (status = 'ignored' AND delivery_id IS NULL AND raw IS NOT NULL AND (tried_version <> :version
-                 OR findings @> '[{"key": "before_start_date"}]'
-                    AND (cast(:start AS date) IS NULL OR date >= :start))))"""
+              OR (status = 'ignored' AND delivery_id IS NULL AND raw IS NOT NULL AND vanished_at IS NULL
+                 AND (tried_version <> :version OR findings @> '[{"key": "before_start_date"}]'
+                    AND (cast(:start AS date) IS NULL OR date >= :start))))
+            AND (cast(:documents AS text[]) IS NULL OR source_id = ANY(:documents))"""
         ),
         {
             "combi": combi.id,
@@ -199,6 +218,7 @@ async def _reopen(session: AsyncSession, run: Run, combi: Combi, now: datetime) 
             "now": now,
             "failed": run.trigger == "manual" and run.mode == "write",
             "start": combi.start_date,
+            "documents": run.documents,
         },
     )
     run.progress = {**run.progress, "reopened": True}
@@ -269,6 +289,7 @@ async def _finish_well(engine: "Engine", run: Run, now: datetime) -> None:
                 {
                     "run": run.id,
                     "combi": run.combi_id,
+                    "documents": run.documents,
                     "first": (run.period or {}).get("from"),
                     "last": (run.period or {}).get("to"),
                 },
@@ -295,7 +316,8 @@ _UNFINISHED = text(
          OR status IN ('unknown', 'waiting')) AS trouble
     FROM item WHERE combi_id = :combi AND status IN ('waiting', 'unknown', 'finding', 'rejected', 'changed')
       AND (cast(:first AS date) IS NULL OR date IS NULL OR date >= :first)
-      AND (cast(:last AS date) IS NULL OR date IS NULL OR date <= :last)"""
+      AND (cast(:last AS date) IS NULL OR date IS NULL OR date <= :last)
+      AND (cast(:documents AS text[]) IS NULL OR source_id = ANY(:documents))"""
 )
 
 

@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hub.accounting.documents import Finding, Payment
 from hub.engine import store
 from hub.engine.context import Context
-from hub.engine.deliver import total_differs
 from hub.engine.models import ItemStatus
 from hub.engine.read import move, position
+from hub.engine.verdicts import total_differs
 from hub.kit import json
 from hub.kit.database import text
 from hub.kit.ids import new_id
@@ -208,7 +208,11 @@ async def _ask(ctx: Context, administration: str, settlements: Settlements, row:
                 await _paid(ctx, session, row, administration, fate)
             case Gone():
                 await session.execute(
-                    text("UPDATE delivery SET state = 'gone', check_at = NULL WHERE id = :id"), {"id": row["id"]}
+                    text(
+                        """UPDATE delivery SET state = 'gone', check_at = NULL WHERE state = 'recorded'
+                          AND (key, version) = (SELECT key, version FROM delivery WHERE id = :id)"""
+                    ),
+                    {"id": row["id"]},
                 )
                 await _flag(ctx, session, row, Finding(key="booking_gone", values={"booked_as": row["label"]}))
             case _:

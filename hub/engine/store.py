@@ -39,11 +39,13 @@ async def items_at_hand(session: AsyncSession, ctx: Context, flow: str, limit: i
     period = ctx.run.period or {}
     found = await session.execute(
         text(
-            """SELECT id, flow, source_id, administration, status, raw, attempts, forced, number FROM item
+            """SELECT id, flow, source_id, administration, status, raw, attempts, forced, number, delivery_id, chosen,
+              vanished_at FROM item
             WHERE combi_id = :combi AND flow = :flow AND status IN ('waiting', 'unknown')
               AND (retry_at IS NULL OR retry_at <= :now)
               AND (cast(:first AS date) IS NULL OR date IS NULL OR date >= :first)
               AND (cast(:last AS date) IS NULL OR date IS NULL OR date <= :last)
+              AND (cast(:documents AS text[]) IS NULL OR source_id = ANY(:documents))
             ORDER BY id LIMIT :limit"""
         ),
         {
@@ -53,6 +55,7 @@ async def items_at_hand(session: AsyncSession, ctx: Context, flow: str, limit: i
             "limit": limit,
             "first": period.get("from"),
             "last": period.get("to"),
+            "documents": ctx.run.documents,
         },
     )
     return found.mappings().all()
@@ -78,7 +81,8 @@ async def items_of(session: AsyncSession, ctx: Context, flow: str, keys: Iterabl
     """Items of a flow by (source id, administration)."""
     found = await session.execute(
         text(
-            """SELECT id, flow, source_id, i.administration, status, raw, attempts, forced, number, findings, retry_at
+            """SELECT id, flow, source_id, i.administration, status, raw, attempts, forced, number, findings, retry_at,
+              delivery_id, chosen, vanished_at
             FROM item i JOIN jsonb_to_recordset(cast(:keys AS jsonb)) AS k(source text, administration text)
               ON i.source_id = k.source AND i.administration = k.administration
             WHERE i.combi_id = :combi AND i.flow = :flow"""
@@ -105,16 +109,17 @@ async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Row
         text(
             """INSERT INTO item AS i (id, organisation_id, combi_id, flow, source_id, administration, status, number,
                  date, party, amount, currency, raw, fingerprint, findings, target_ref, target_label, tried_version,
-                 attempts, forced, note, attach, run_id, created_at, updated_at)
+                 attempts, forced, note, attach, run_id, created_at, updated_at, period, route)
             SELECT r.id, :organisation, :combi, :flow, r.source_id, coalesce(r.administration, ''), r.status, r.number,
                  r.date, r.party, r.amount, r.currency, r.raw, r.fingerprint, r.findings, '', '', 0, 0, false,
-                 coalesce(r.note, ''), false, :run, :now, :now
+                 coalesce(r.note, ''), false, :run, :now, :now, coalesce(r.period, ''), coalesce(r.route, '')
             FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, source_id text, administration text,
                  status text, number text, date date, party text, amount numeric, currency text, raw jsonb,
-                 fingerprint text, findings jsonb, note text)
+                 fingerprint text, findings jsonb, note text, period text, route text)
             ON CONFLICT (combi_id, flow, source_id, administration) DO UPDATE SET
                  raw = excluded.raw, fingerprint = excluded.fingerprint, number = excluded.number,
                  date = excluded.date, party = excluded.party, amount = excluded.amount, currency = excluded.currency,
+                 period = excluded.period, route = excluded.route,
                  findings = CASE WHEN i.status IN ('skipped', 'unknown') THEN i.findings ELSE excluded.findings END,
                  status = CASE WHEN i.status IN ('skipped', 'unknown', 'reversed') THEN i.status
                                WHEN i.delivery_id IS NOT NULL AND excluded.status = 'ignored' THEN i.status
@@ -148,7 +153,7 @@ async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Row
 async def park(session: AsyncSession, ctx: Context, rows: Rows) -> None:
     """Writes what became of items in hand: only rows that are still in the engine's hands change.
 
-    A row: id, status, findings (list), retry_at, target_ref, target_label, delivery_id, note, attach.
+    A row: id, status, findings (list), retry_at, target_ref, target_label, delivery_id, note, attach, number, route.
     """
     if not rows:
         return
@@ -160,10 +165,11 @@ async def park(session: AsyncSession, ctx: Context, rows: Rows) -> None:
                  delivery_id = coalesce(r.delivery_id, i.delivery_id), note = coalesce(r.note, i.note),
                  attach = coalesce(r.attach, i.attach), tried_version = :version, attempts = i.attempts + 1,
                  number = CASE WHEN coalesce(r.number, '') = '' THEN i.number ELSE r.number END,
+                 route = coalesce(nullif(r.route, ''), i.route),
                  run_id = :run, updated_at = :now
             FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, status text, findings jsonb,
                  retry_at timestamptz, target_ref text, target_label text, delivery_id uuid, note text, attach boolean,
-                 number text)
+                 number text, route text)
             WHERE i.id = r.id AND i.id = ANY(:ids) AND i.status IN ('waiting', 'unknown')"""
         ),
         {
@@ -265,7 +271,7 @@ async def intend(session: AsyncSession, ctx: Context, rows: Rows) -> dict[str, U
                  total numeric, ref text, adopted boolean)
             WHERE NOT EXISTS (SELECT 1 FROM delivery o WHERE o.organisation_id = :organisation AND o.target = r.target
                  AND o.stream = r.stream AND o.claim = r.claim AND o.key <> r.key AND o.revision = 1
-                 AND o.state <> 'gone')
+                 AND o.state NOT IN ('gone', 'reversed'))
             ON CONFLICT (organisation_id, key, version, revision) DO UPDATE SET payload = excluded.payload,
                  fingerprint = excluded.fingerprint, total = excluded.total, claim = excluded.claim,
                  state = 'intended', settings_version = excluded.settings_version, run_id = excluded.run_id,
@@ -320,6 +326,18 @@ async def unsettle(session: AsyncSession, ids: Sequence[UUID]) -> None:
     """The payment of these is to be proven again."""
     if ids:
         await session.execute(text("UPDATE delivery SET settled_at = NULL WHERE id = ANY(:ids)"), {"ids": list(ids)})
+
+
+async def undo(session: AsyncSession, ids: Sequence[UUID]) -> None:
+    """The opposite of these bookings stands in the target: they are reversed for good."""
+    if ids:
+        await session.execute(
+            text(
+                """UPDATE delivery SET state = 'reversed' WHERE state = 'recorded' AND (key, version) IN
+                  (SELECT key, version FROM delivery WHERE id = ANY(:ids))"""
+            ),
+            {"ids": list(ids)},
+        )
 
 
 async def record(session: AsyncSession, ctx: Context, rows: Rows) -> None:

@@ -67,7 +67,7 @@ class Problem(Exception):
 def install(app: FastAPI) -> None:
     """Make every error of the app a problem document."""
     app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Exception, _on_unexpected)
 
@@ -77,7 +77,8 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
     return error.response()
 
 
-async def _on_http_exception(_request: Request, error: Exception) -> Response:
+async def on_http_exception(_request: Request, error: Exception) -> Response:
+    """An error of the framework as a problem document."""
     assert isinstance(error, HTTPException)  # noqa: S101 - the handler is registered for this class
     status = HTTPStatus(error.status_code)
     if status < 400 or status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):

@@ -157,6 +157,79 @@ def amount(value: Decimal, language: str) -> str:
     return english.translate(str.maketrans(",.", ".,")) if language == "nl" else english
 
 
+def whole(value: int, language: str) -> str:
+    """Write a number of things: nl `12.345`, en `12,345`."""
+    english = f"{value:,}"
+    return english.replace(",", ".") if language == "nl" else english
+
+
+def money(value: Decimal, currency: str, language: str) -> str:
+    """Write an amount of money: `€ 1.234,56`, `-€ 12,00`, `DKK 8,00`; without a currency the amount alone."""
+    sign = "-" if value < 0 else ""
+    unit = "€" if currency == "EUR" else currency
+    return f"{sign}{unit}\N{NO-BREAK SPACE}{amount(abs(value), language)}" if unit else amount(value, language)
+
+
+def percentage(value: float, language: str) -> str:
+    """Write a share of a hundred: nl `94,1%`, en `94.1%`."""
+    return f"{value:.1f}".removesuffix(".0").replace(".", "," if language == "nl" else ".") + "%"
+
+
+def clock(value: datetime) -> str:
+    """Write the time of day, Europe/Amsterdam: `18:05:48`."""
+    return f"{value.astimezone(AMSTERDAM):%H:%M:%S}"
+
+
+def short_day(value: date, language: str) -> str:
+    """Write a day in figures: nl `27-11-2026`, en `27 Nov 2026`, which no reader takes for another day."""
+    if language == "nl":
+        return f"{value:%d-%m-%Y}"
+    return f"{value.day} {_SHORT['en'].split()[value.month - 1]} {value.year}"
+
+
+def month(value: date, language: str) -> str:
+    """Write a month: `november 2026`."""
+    return f"{_MONTHS.get(language, _MONTHS['nl'])[value.month - 1]} {value.year}"
+
+
+_SHORT = {
+    "nl": "jan feb mrt apr mei jun jul aug sep okt nov dec",
+    "en": "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
+}
+
+
+def short_month(value: date, language: str) -> str:
+    """Write a month in little room: `mrt 26`."""
+    return f"{_SHORT.get(language, _SHORT['nl']).split()[value.month - 1]} {value:%y}"
+
+
+_UNITS = ((86400, "days"), (3600, "hours"), (60, "minutes"))
+_LONG_AGO = 14 * 86400
+
+
+def relative(moment: datetime, now: datetime, language: str) -> str:
+    """Write a moment as seen from now: `over 6 minuten`, `3 uur geleden`, `zojuist`; further off by its day."""
+    seconds = round((moment - now).total_seconds())
+    if abs(seconds) >= _LONG_AGO:
+        return _day(moment.astimezone(AMSTERDAM), language)
+    for size, unit in _UNITS:
+        if abs(seconds) >= size:
+            count = abs(seconds) // size
+            which = f"time.{'in' if seconds > 0 else 'ago'}.{unit}{'' if count != 1 else '.one'}"
+            return sentence(which, language, {"count": count})
+    return sentence("time.soon" if seconds > 0 else "time.just_now", language)
+
+
+def lasted(seconds: float, language: str) -> str:
+    """Write how long something took: `0,8 s`, `42 s`, `3 min 20 s`, `2 u 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s".replace(".", "," if language == "nl" else ".")
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes // 60} {'u' if language == 'nl' else 'h'} {minutes % 60} min"
+
+
 def _day(value: date, language: str) -> str:
     months = _MONTHS.get(language, _MONTHS["nl"])
     return f"{value.day} {months[value.month - 1]} {value.year}"

@@ -207,7 +207,11 @@ TenantSession = Annotated[HubSession, Depends(tenant_session, scope="function")]
 
 
 def language_of(request: Request) -> str:
-    """The language of `Accept-Language` that we speak and that is liked best; Dutch when none is."""
+    """What the user who is logged in chose, else this browser, else the best liked of `Accept-Language`, else Dutch."""
+    visitor: browser.LoggedIn | None = getattr(request.state, "visitor", None)
+    for chosen in (visitor.language if visitor else "", request.cookies.get(browser.LANGUAGE_COOKIE)):
+        if chosen in LANGUAGES:
+            return chosen
     best, liking = LANGUAGES[0], 0.0
     for part in request.headers.get("accept-language", "").split(",")[:20]:
         name, _, quality = part.strip().partition(";")

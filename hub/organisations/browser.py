@@ -15,6 +15,8 @@ from hub.organisations.models import BrowserSession, Role
 
 SESSION_LIFE = timedelta(days=14)
 BINDING_LIFE = timedelta(days=1)
+LANGUAGE_LIFE = timedelta(days=365)
+LANGUAGE_COOKIE = "hub_language"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class LoggedIn:
     role: Role
     csrf: str
     email: str
+    language: str = ""
+    """What the user chose; empty: what the browser asks for."""
 
 
 def hashed(secret: str) -> str:
@@ -53,7 +57,14 @@ def anonymous_csrf(secret: str) -> str:
 
 
 async def logged_in(hub: Hub, request: Request) -> LoggedIn | None:
-    """The session of this browser; None when it has none that is valid."""
+    """The session of this browser; None when it has none that is valid. Asked once per request."""
+    if not hasattr(request.state, "visitor"):
+        request.state.visitor = await _session(hub, request)
+    found: LoggedIn | None = request.state.visitor
+    return found
+
+
+async def _session(hub: Hub, request: Request) -> LoggedIn | None:
     value = request.cookies.get(_name(hub, "hub_session"), "")
     if len(value) != 43 or not value.isascii():
         return None
@@ -62,11 +73,17 @@ async def logged_in(hub: Hub, request: Request) -> LoggedIn | None:
     if row is None:
         return None
     return LoggedIn(
-        row["id"], row["user_id"], row["current_organisation_id"], Role(row["role"]), row["csrf"], row["email"]
+        row["id"],
+        row["user_id"],
+        row["current_organisation_id"],
+        Role(row["role"]),
+        row["csrf"],
+        row["email"],
+        row["language"],
     )
 
 
-async def log_in(hub: Hub, response: Response, user_id: UUID, organisation_id: UUID) -> None:
+async def log_in(hub: Hub, request: Request, response: Response, user_id: UUID, organisation_id: UUID) -> None:
     """Log this browser in, in a new session."""
     secret = secrets.token_urlsafe(32)
     now = hub.clock.now()
@@ -75,12 +92,26 @@ async def log_in(hub: Hub, response: Response, user_id: UUID, organisation_id: U
         user_id=user_id,
         current_organisation_id=organisation_id,
         csrf=secrets.token_urlsafe(32),
+        agent=request.headers.get("user-agent", "")[:300],
         created_at=now,
         expires_at=now + SESSION_LIFE,
     )
     async with hub.database.system() as session:
         session.add(row)
     _set(hub, response, "hub_session", secret, SESSION_LIFE)
+
+
+def speak(hub: Hub, response: Response, language: str) -> None:
+    """Remember the language that was chosen in this browser, for pages that nobody is logged in to."""
+    response.set_cookie(
+        LANGUAGE_COOKIE,
+        language,
+        max_age=int(LANGUAGE_LIFE.total_seconds()),
+        path="/",
+        secure=_secure(hub),
+        httponly=True,
+        samesite="lax",
+    )
 
 
 async def log_out(hub: Hub, request: Request, response: Response) -> None:

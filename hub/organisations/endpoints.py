@@ -136,12 +136,12 @@ async def list_audit_log(
 
 
 async def _membership(session: TenantSession, caller: Principal, member_id: UUID, *, leaves: bool) -> Membership:
-    owners = await repository.lock_owners(session, caller.organisation_id)
-    membership = await session.get(Membership, member_id)
+    try:
+        membership = await service.member_leaving(session, caller.organisation_id, member_id, stays_owner=not leaves)
+    except service.LastOwner:
+        raise Problem(409, "last_owner", "An organisation keeps at least one owner.") from None
     if membership is None:
         raise unknown("member")
-    if leaves and owners == [member_id]:
-        raise Problem(409, "last_owner", "An organisation keeps at least one owner.")
     return membership
 
 

@@ -61,6 +61,8 @@ class BrowserSession(SQLModel, table=True):
     current_organisation_id: UUID = Field(foreign_key="organisation.id")
     csrf: str
     """The secret that every form of this session carries."""
+    agent: str = ""
+    """What the browser called itself when it logged in."""
     created_at: datetime = moment()
     expires_at: datetime = moment()
     revoked_at: datetime | None = moment(default=None)

@@ -10,7 +10,17 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.kit import json
-from hub.organisations.models import ApiKey, AuditEntry, IdempotentCall, LoginLink, Membership, Organisation, User
+from hub.organisations.models import (
+    ApiKey,
+    AuditEntry,
+    BrowserSession,
+    IdempotentCall,
+    LoginLink,
+    Membership,
+    Organisation,
+    Role,
+    User,
+)
 
 
 async def api_key(session: AsyncSession, prefix: str) -> ApiKey | None:
@@ -35,7 +45,7 @@ async def browser_session(session: AsyncSession, session_id: str, now: datetime)
     """A valid session with its user and their role in its organisation: for the system's session."""
     found = await session.execute(
         text(
-            """SELECT s.id, s.user_id, s.current_organisation_id, s.csrf, u.email, m.role
+            """SELECT s.id, s.user_id, s.current_organisation_id, s.csrf, u.email, u.language, m.role
             FROM browsersession s JOIN "user" u ON u.id = s.user_id
             JOIN membership m ON m.user_id = s.user_id AND m.organisation_id = s.current_organisation_id
             WHERE s.id = :id AND s.revoked_at IS NULL AND s.expires_at > :now"""
@@ -51,6 +61,64 @@ async def revoke_session(session: AsyncSession, session_id: str, now: datetime) 
         text("UPDATE browsersession SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL"),
         {"id": session_id, "now": now},
     )
+
+
+async def revoke_other_sessions(session: AsyncSession, user_id: UUID, kept: str, now: datetime) -> None:
+    """End all sessions of a user but one."""
+    await session.execute(
+        text(
+            "UPDATE browsersession SET revoked_at = :now WHERE user_id = :user AND id <> :kept AND revoked_at IS NULL"
+        ),
+        {"user": user_id, "kept": kept, "now": now},
+    )
+
+
+async def sessions_of(session: AsyncSession, user_id: UUID, now: datetime) -> Sequence[BrowserSession]:
+    """A user's sessions that are valid now, the newest first: for the system's session."""
+    query = select(BrowserSession).where(
+        BrowserSession.user_id == user_id, col(BrowserSession.revoked_at).is_(None), BrowserSession.expires_at > now
+    )
+    return (await session.exec(query.order_by(col(BrowserSession.created_at).desc()))).all()
+
+
+async def organisations_of(session: AsyncSession, user_id: UUID) -> Sequence[tuple[UUID, str, Role]]:
+    """Id and name of every organisation a user has a place in, with their role there: for the system's session."""
+    found = await session.execute(
+        text(
+            """SELECT o.id, o.name, m.role FROM membership m JOIN organisation o ON o.id = m.organisation_id
+            WHERE m.user_id = :user AND NOT o.provisional ORDER BY o.name, o.id"""
+        ),
+        {"user": user_id},
+    )
+    return [(row.id, row.name, Role(row.role)) for row in found]
+
+
+async def enter(session: AsyncSession, session_id: str, organisation_id: UUID) -> None:
+    """Let a browser's session work in another organisation of its user; nothing happens without a place there."""
+    await session.execute(
+        text(
+            """UPDATE browsersession s SET current_organisation_id = :organisation WHERE s.id = :id AND EXISTS
+            (SELECT 1 FROM membership m WHERE m.user_id = s.user_id AND m.organisation_id = :organisation)"""
+        ),
+        {"id": session_id, "organisation": organisation_id},
+    )
+
+
+async def doers(session: AsyncSession, organisation_id: UUID, entries: Sequence[AuditEntry]) -> dict[UUID, str]:
+    """User id -> e-mail address and key id -> name of who did what these entries say: for the system's session."""
+    found = await session.execute(
+        text(
+            """SELECT id, email AS name FROM "user" WHERE id = ANY(cast(:users AS uuid[]))
+            UNION ALL SELECT id, coalesce(nullif(name, ''), prefix) FROM apikey
+              WHERE id = ANY(cast(:keys AS uuid[])) AND organisation_id = :organisation"""
+        ),
+        {
+            "users": [one.user_id for one in entries if one.user_id],
+            "keys": [one.api_key_id for one in entries if one.api_key_id],
+            "organisation": organisation_id,
+        },
+    )
+    return {row.id: row.name for row in found}
 
 
 async def claim_call(

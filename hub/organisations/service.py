@@ -260,6 +260,21 @@ async def invite(
     return membership, user, True
 
 
+class LastOwner(Exception):
+    """An organisation keeps at least one owner."""
+
+
+async def member_leaving(
+    session: AsyncSession, organisation_id: UUID, member_id: UUID, *, stays_owner: bool = False
+) -> Membership | None:
+    """A membership that is to change or go, with the owners locked; None when there is none such. Raises LastOwner."""
+    owners = await repository.lock_owners(session, organisation_id)
+    membership = await session.get(Membership, member_id)
+    if membership is not None and not stays_owner and owners == [member_id]:
+        raise LastOwner
+    return membership
+
+
 async def sweep(database: Database, clock: Clock) -> None:
     """Remove sessions, links and remembered requests that have had their time. Call it now and then."""
     async with database.system() as session:

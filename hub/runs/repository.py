@@ -1,6 +1,6 @@
 """The SQL of runs and documents as they are shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping, TextClause, text
 from sqlmodel import col, select
 
 from hub.engine.models import Combi, Delivery, Item, LogEntry, Run
+from hub.kit import json
 from hub.kit.database import HubSession
 
 SCAN = 20_000
@@ -68,14 +69,15 @@ async def history(session: HubSession, item_id: UUID, limit: int = 200) -> Seque
 
 
 _SHOWN = """json_build_object('id', id, 'flow', flow, 'source_id', source_id, 'number', number, 'date', date,
- 'party', party, 'amount', CASE WHEN amount = round(amount, 2) THEN round(amount, 2) ELSE trim_scale(amount) END::text,
+ 'period', period, 'party', party,
+ 'amount', CASE WHEN amount = round(amount, 2) THEN round(amount, 2) ELSE trim_scale(amount) END::text,
  'currency', currency, 'administration', coalesce(nullif(administration, ''),
-   (SELECT split_part(target, ':', 2) FROM delivery WHERE delivery.id = delivery_id), ''), 'status', status,
- 'findings', jsonb_array_length(findings), 'target_ref', target_ref, 'target_label', target_label,
+   (SELECT split_part(target, ':', 2) FROM delivery WHERE delivery.id = delivery_id), split_part(route, ':', 2)),
+ 'status', status, 'findings', jsonb_array_length(findings), 'target_ref', target_ref, 'target_label', target_label,
  'updated_at', to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text"""
 _THERE = "(SELECT true FROM combi WHERE id = :combi AND deleted_at IS NULL)"
 _NARROW = """id, flow, source_id, number, date, party, amount, currency, administration, status, findings, target_ref,
- target_label, updated_at, delivery_id"""
+ target_label, updated_at, delivery_id, period, route"""
 _PLAIN = text(
     f"""SELECT id, {_SHOWN} AS row FROM item
     WHERE combi_id = :combi AND id < :before AND {_THERE} ORDER BY id DESC LIMIT :limit"""
@@ -160,6 +162,114 @@ async def retryable(
             col(Item.findings).contains([{"key": finding}]),
         )
     return (await session.exec(asked.order_by(col(Item.id)).limit(limit).with_for_update())).all()
+
+
+async def of_ids(session: HubSession, combi_id: UUID, ids: Sequence[UUID]) -> Sequence[Item]:
+    """These documents of a combi, the newest first."""
+    asked = select(Item).where(col(Item.combi_id) == combi_id, col(Item.id).in_(ids))
+    return (await session.exec(asked.order_by(col(Item.id).desc()))).all()
+
+
+WANTING = ("finding", "rejected", "changed", "unknown")
+"""Where a document stands when it needs a human."""
+CAUSES = (
+    "account", "revenue_group", "vat_class", "cost_centre", "journal", "administration", "company", "currency",
+    "customer", "package", "field", "wage_component", "percentage", "code", "country",
+)  # fmt: skip
+"""Values of a finding that say why, and not which document: documents that share them share the remedy."""
+_CAUSED = """
+  SELECT i.id, i.combi_id, i.flow, i.status, coalesce(nullif(i.number, ''), nullif(i.party, ''), i.source_id) AS name,
+    f.one AS finding, coalesce(f.one->>'key', '') AS key, coalesce(f.one->>'field', '') AS field,
+    coalesce((SELECT jsonb_object_agg(v.key, v.value) FROM jsonb_each(f.one->'values') v
+      WHERE v.key = ANY(cast(:causes AS text[]))), '{}') AS causes
+  FROM (SELECT i.* FROM item i JOIN combi c ON c.id = i.combi_id AND c.deleted_at IS NULL
+    WHERE i.status = ANY(cast(:wanting AS text[])) AND (cast(:combi AS uuid) IS NULL OR i.combi_id = :combi)
+    ORDER BY i.id DESC LIMIT :scan) i
+  LEFT JOIN LATERAL jsonb_array_elements(i.findings) AS f(one) ON true"""
+
+
+async def causes(session: HubSession, combi_id: UUID | None) -> Sequence[RowMapping]:
+    """What keeps documents from being booked, the most frequent first; one combi's or everybody's we may see.
+
+    `examples` are the newest documents of a cause, `finding` is one of its findings.
+    """
+    found = await session.execute(
+        text(
+            f"""SELECT combi_id, flow, status, key, field, causes, count(DISTINCT id) AS documents,
+              (array_agg(finding ORDER BY id DESC))[1] AS finding,
+              (array_agg(jsonb_build_object('id', id, 'name', name) ORDER BY id DESC))[1:6] AS examples
+            FROM ({_CAUSED}) AS caused GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY documents DESC, key LIMIT 200"""
+        ),
+        {"causes": list(CAUSES), "wanting": list(WANTING), "combi": combi_id, "scan": SCAN},
+    )
+    return found.mappings().all()
+
+
+async def of_cause(
+    session: HubSession, combi_id: UUID, status: str, key: str, why: Mapping[str, Any], limit: int
+) -> list[UUID]:
+    """The documents of a cause, the oldest first."""
+    found = await session.execute(
+        text(
+            f"""SELECT DISTINCT id FROM ({_CAUSED}) AS caused
+            WHERE status = :status AND key = :key AND causes = cast(:why AS jsonb) ORDER BY id LIMIT :limit"""
+        ),
+        {
+            "causes": list(CAUSES),
+            "wanting": list(WANTING),
+            "combi": combi_id,
+            "scan": SCAN,
+            "status": status,
+            "key": key,
+            "why": json.dumps(dict(why)),
+            "limit": limit,
+        },
+    )
+    return [one for (one,) in found]
+
+
+_JOURNAL_YEAR = "coalesce(nullif(substr(period, 1, 4), '')::int, extract(year FROM date)::int)"
+
+
+async def journal_years(session: HubSession, combi_id: UUID) -> list[int]:
+    """The years of a combi's journals, the newest first."""
+    found = await session.execute(
+        text(
+            f"""SELECT DISTINCT {_JOURNAL_YEAR} AS year FROM item
+            WHERE combi_id = :combi AND flow = 'journals' ORDER BY 1 DESC NULLS LAST"""
+        ),
+        {"combi": combi_id},
+    )
+    return [year for (year,) in found if year is not None]
+
+
+async def journals(
+    session: HubSession, combi_id: UUID, year: int, limit: int, *, undated: bool
+) -> Sequence[RowMapping]:
+    """The journals of a year, the newest period first; with `undated` also those that name no year."""
+    found = await session.execute(
+        text(
+            f"""SELECT id, number, source_id, period, date, party, amount, currency, status, findings, target_label,
+              target_ref, coalesce(nullif(administration, ''), split_part(route, ':', 2)) AS administration,
+              vanished_at, updated_at
+            FROM item WHERE combi_id = :combi AND flow = 'journals' AND coalesce({_JOURNAL_YEAR} = :year, :undated)
+            ORDER BY period DESC, date DESC NULLS LAST, number DESC, id DESC LIMIT :limit"""
+        ),
+        {"combi": combi_id, "year": year, "limit": limit, "undated": undated},
+    )
+    return found.mappings().all()
+
+
+async def tally(session: HubSession, combi_id: UUID) -> Sequence[RowMapping]:
+    """How many documents of each flow stand where."""
+    found = await session.execute(
+        text(
+            """SELECT flow, status, count(*) AS documents FROM item WHERE combi_id = :combi
+            GROUP BY flow, status ORDER BY flow, status"""
+        ),
+        {"combi": combi_id},
+    )
+    return found.mappings().all()
 
 
 async def progress(session: HubSession, run_id: UUID) -> RowMapping | None:

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from hub.accounting.posting import PostingLine
 from hub.catalogue.path import unknown
 from hub.engine import items
 from hub.engine.engine import AlreadyRunning
@@ -22,10 +23,12 @@ from hub.runs.schemas import (
     BulkRetryOut,
     HistoryOut,
     ItemOut,
+    PostingOut,
     ResolveIn,
     RunIn,
     RunOut,
 )
+from hub.sdk.errors import VendorError
 
 BULK = 1000
 POLL_S = 0.5
@@ -88,7 +91,13 @@ async def start(session: HubSession, hub: Hub, combi_id: UUID, asked: RunIn) -> 
     period = asked.period.model_dump(mode="json", by_alias=True, exclude_none=True) if asked.period else None
     try:
         return await hub.engine.start_run(
-            session, combi, trigger="manual", mode=asked.mode, scope=asked.scope, period=period or None
+            session,
+            combi,
+            trigger="manual",
+            mode=asked.mode,
+            scope=asked.scope,
+            period=period or None,
+            documents=asked.documents,
         )
     except AlreadyRunning as running:
         raise Problem(409, "already_running", "A run of this combi is going on.", run_id=str(running.run_id)) from None
@@ -98,15 +107,36 @@ async def item_out(session: HubSession, item: Item, language: str) -> ItemOut:
     """A document with its booking and its history."""
     delivery = await repository.delivery(session, item.delivery_id)
     lines = await repository.history(session, item.id)
-    plain = set(ItemOut.model_fields) - {"administration", "amount", "findings", "booking", "history"}
+    plain = set(ItemOut.model_fields) - {"administration", "amount", "findings", "booking", "posting", "history"}
     return ItemOut(
         **columns(item, plain),
-        administration=item.administration or (delivery.target.partition(":")[2] if delivery else ""),
+        administration=item.administration or (delivery.target if delivery else item.route).partition(":")[2],
         amount=amount(item.amount),
         findings=[sentences.finding(one, language) for one in item.findings],
         booking=booking_out(delivery) if delivery else None,
         history=[history_out(line, language) for line in lines],
     )
+
+
+def posting_out(line: PostingLine) -> PostingOut:
+    """A line of a booking as the API shows it."""
+    return PostingOut(
+        account=line.account,
+        name=line.name,
+        debit=amount(line.debit) or "0.00",
+        credit=amount(line.credit) or "0.00",
+        description=line.description,
+        cost_centre=line.cost_centre,
+    )
+
+
+async def posting_of(hub: Hub, organisation_id: UUID, item: Item) -> list[PostingOut]:
+    """Debit and credit of a document; empty when it cannot be booked, or a package cannot be reached now."""
+    try:
+        shown = await hub.engine.preview_of(organisation_id, item.combi_id, item.flow, item.raw or {})
+        return [posting_out(line) for line in shown.posting] if shown else []
+    except (VendorError, KeyError):
+        return []
 
 
 def booking_out(delivery: Delivery) -> BookingOut:
@@ -161,19 +191,45 @@ async def retry_many(session: HubSession, hub: Hub, combi_id: UUID, asked: BulkR
     return BulkRetryOut(retried=retried, refused=refused, more=len(found) > BULK and retried > 0)
 
 
+async def decide_many(
+    session: HubSession, hub: Hub, combi_id: UUID, ids: Sequence[UUID], action: str, reason: str = ""
+) -> int:
+    """One decision (`retry`, `skip`, `exists`, `absent`) about many documents; gives for how many it could be taken.
+
+    `exists` is taken for documents only of which we know under what reference they would stand in the target.
+    """
+    decided = 0
+    for item in await repository.retryable(session, combi_id, BULK, ids=ids):
+        try:
+            match action:
+                case "retry":
+                    await items.retry(session, hub.clock, item)
+                case "skip":
+                    await items.skip(session, hub.clock, item, reason)
+                case "exists":
+                    if not (items.named(item) or item.target_ref):
+                        continue
+                    await items.resolve(session, hub.clock, item, "exists", items.named(item) or item.target_ref)
+                case _:
+                    await items.resolve(session, hub.clock, item, "absent")
+        except items.NotAllowed:
+            continue
+        decided += 1
+    return decided
+
+
 def _not_allowed(refusal: items.NotAllowed, language: str) -> Problem:
     sentence = sentences.sentence(refusal.key, refusal.values, language)
     return Problem(409, "not_allowed", text.sentence("problem.not_allowed", language), sentence, key=refusal.key)
 
 
-async def events(hub: Hub, organisation_id: UUID, run_id: UUID, language: str) -> AsyncIterator[str]:
-    """Server-sent events of a run: `progress` when the counts change, `finished` at the end, comments in between.
+async def watch(hub: Hub, organisation_id: UUID, run_id: UUID) -> AsyncIterator[Run | Mapping[str, Any] | None]:
+    """How a run goes: its status and counts when they change, None when it is quiet, and the ended run as the last.
 
     Holds no connection while it waits.
     """
     shown: dict[str, Any] | None = None
     quiet = total = 0.0
-    number = 0
     while total < LONGEST_S:
         async with hub.database.tenant(organisation_id) as session:
             row = await repository.progress(session, run_id)
@@ -181,19 +237,38 @@ async def events(hub: Hub, organisation_id: UUID, run_id: UUID, language: str) -
         if row is None:
             return
         if finished is not None:
-            yield _event(number + 1, "finished", run_out(finished, language).model_dump_json())
+            yield finished
             return
         now = {"status": "running" if row["started_at"] else "queued", "counts": row["counts"]}
         if now != shown:
-            number, shown, quiet = number + 1, now, 0.0
-            yield _event(number, "progress", json.dumps(now, default=str))
+            shown, quiet = now, 0.0
+            yield now
         elif quiet >= HEARTBEAT_S:
             quiet = 0.0
-            yield ": still here\n\n"
+            yield None
         await asyncio.sleep(POLL_S)
         quiet += POLL_S
         total += POLL_S
 
 
-def _event(number: int, name: str, data: str) -> str:
-    return f"id: {number}\nevent: {name}\ndata: {data}\n\n"
+async def events(hub: Hub, organisation_id: UUID, run_id: UUID, language: str) -> AsyncIterator[str]:
+    """Server-sent events of a run: `progress` when the counts change, `finished` at the end, comments in between."""
+    number = 0
+    async for seen in watch(hub, organisation_id, run_id):
+        number += seen is not None
+        match seen:
+            case None:
+                yield STILL_HERE
+            case Run():
+                yield event(number, "finished", run_out(seen, language).model_dump_json())
+            case _:
+                yield event(number, "progress", json.dumps(seen, default=str))
+
+
+STILL_HERE = ": still here\n\n"
+
+
+def event(number: int, name: str, data: str) -> str:
+    """One server-sent event; every line of its data is a line of its own."""
+    lines = "".join(f"data: {line}\n" for line in data.splitlines() or [""])
+    return f"id: {number}\nevent: {name}\n{lines}\n"

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from hub.accounting.booking import Booking
 from hub.accounting.chart import Master
-from hub.accounting.documents import Document, Finding, Ignored
+from hub.accounting.documents import Document, Finding, Ignored, InvoiceLine, SalaryBatch
 from hub.sdk.http import Answer, Http, Refusal
 from hub.sdk.manifest import Manifest
 from hub.sdk.settings import Option, Settings
@@ -47,6 +47,8 @@ class Since:
     """The source's companies that have an administration; empty: the customer has not chosen yet, read all."""
     thorough: bool = False
     """A human asks: also look again at what the package shows no change of."""
+    today: Day | None = None
+    """The hub's day; None: the calendar's."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,11 @@ class SourceStream:
     """One record by its source id; None when the package has none such."""
     attachment: Callable[[Http, str], Awaitable["File | None"]] | None = None
     """The printed document that belongs to a source id; None when there is none (yet)."""
+    acknowledge: Callable[[Http, Raw, str, Settings], Awaitable[None]] | None = None
+    """Tells the package that this record stands in the books, under the given label, where the settings want that.
+
+    Called after the booking was recorded and, until it returns or is refused, again: what was told already is left.
+    """
 
 
 @dataclass(frozen=True)
@@ -151,6 +158,52 @@ class Receipt:
     """The package's own words next to a success: shown, never dropped."""
     fingerprint: str = ""
     """Over what stands in the target, to notice hands that changed it; empty when the package does not show it."""
+    filed: bool = False
+    """True when nothing was sent: the document waits for the next file, which the customer imports by hand."""
+
+
+@dataclass(frozen=True)
+class Filed:
+    """A document in a file: what was to be sent, and under which reference."""
+
+    reference: str
+    payload: Payload
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The documents of one file, in the order of booking. The same batch makes the same file for ever."""
+
+    number: int
+    year: int
+    made_on: Day
+    company: Mapping[str, str]
+    """The connection's fields, as they were when the batch was made."""
+    settings: Settings
+    """The combi's choices, as they were then."""
+    documents: tuple[Filed, ...]
+
+
+@dataclass(frozen=True)
+class Files:
+    """How documents that were not sent become files."""
+
+    year: Callable[[Payload], int]
+    """The fiscal year of a document: a file holds one."""
+    formats: Mapping[str, Callable[[Batch], File]]
+    """Pure. By the name under which a format is asked for."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the people at the target have come with what we offered them."""
+
+    state: str
+    """The connector's word for it; its sentence is `progress.<connector>.<state>`."""
+    over: bool = False
+    """True when nothing more will happen to it."""
+    removed: tuple[str, ...] = ()
+    """References of the orders that were taken out there, or refused by the bank."""
 
 
 @dataclass(frozen=True)
@@ -194,10 +247,19 @@ class TargetWriter:
     """All that stands in an administration since a day, in pages: for adoption on a first run."""
     match: Callable[[Http, Booking], Awaitable[Sequence[Existing]]] | None = None
     """The same for one document, asked live."""
+    match_is_proof: bool = False
+    """True when a document that `match` does not find cannot stand there under our key either: `find` is not asked."""
+    account: Callable[[InvoiceLine, Master, Settings], str] | None = None
+    """For packages that book by article: the ledger account of a line to which the customer's rules give none; empty
+    when only the package itself can tell. None: a line without account is a finding."""
     adopt: Callable[[Http, Payload, Key, Existing], Awaitable[Receipt]] | None = None
     """Makes an existing record ours where the package can store our key; None: it is only remembered."""
     attach: Callable[[Http, Payload, str, File], Awaitable[None]] | None = None
     """Hangs a file on what stands under `ref`; does nothing when one hangs there already."""
+    files: Files | None = None
+    """For packages that take documents as files too."""
+    progress: Callable[[Http, str], Awaitable[Progress | None]] | None = None
+    """For what waits for people at the target: how far `ref` has come; None when it cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -267,5 +329,8 @@ class Connector:
     master: Callable[[Http, str], Awaitable[Master]] | None = None
     """The master data of one administration. Administration ids are unique within the package, over all its tenants."""
     note: Callable[[Http, Note], Awaitable[None]] | None = None
+    salaries: Callable[[Http, Raw, Settings], Awaitable[SalaryBatch | None]] | None = None
+    """What the payroll run behind a journal's raw record pays to whom, by the package's own payment file; None when
+    there is none for that run. Raises Malformed when the file cannot be read, RecordRejected when it is refused."""
     refusal: Callable[[Answer], Refusal | None] | None = None
     """Reads the package's own error form out of an answer; None: judge by the status code alone."""

@@ -34,6 +34,8 @@ from hub.sdk.wire import Wire
 
 LARGEST_ANSWER = 32 * 1024 * 1024
 READ_ATTEMPTS = 3
+Kind = Literal["rejected", "config", "reauth", "transient", "unknown"]
+"""What a refusal means for us, by the error it becomes."""
 Query = Mapping[str, str | int | None] | Sequence[tuple[str, str]]
 ClientResponse = httpx.Response
 """The library's response, for those who run an authorisation flow and not a connection."""
@@ -80,10 +82,13 @@ class Refusal:
     """A package's own "no", read out of an answer, with its words and what it means for us."""
 
     words: str
-    kind: Literal["rejected", "config", "reauth", "transient", "unknown"] = "rejected"
+    kind: Kind = "rejected"
     key: str = "refused"
     field: str | None = None
     retry_after: float | None = None
+    """For how long to keep still, when the answer's headers do not say."""
+    values: tuple[tuple[str, str], ...] = ()
+    """What the sentence of `key` names besides the package."""
 
 
 class Client(httpx.AsyncClient):
@@ -158,6 +163,11 @@ class Http:
         self.guard: Callable[[], None] | None = None
         """Called at the last moment before each call; raises when this process may make none any more."""
 
+    @property
+    def way(self) -> str:
+        """The kind of the way in (`oauth`, `key`, `session`), for packages that are spoken to differently by each."""
+        return self._auth.kind
+
     def url(self, path: str, endpoint: str = "API") -> str:
         """The absolute URL of a path under a manifest endpoint."""
         return fill(self._endpoints[endpoint], self.fields).rstrip("/") + path
@@ -189,9 +199,34 @@ class Http:
         """
         return (await self._read("POST", path, (), json_body=body, as_client=as_client)).body
 
-    async def download(self, path: str) -> bytes:
-        """The bytes of a file. Raises RecordRejected when the package has none."""
-        return await self._with_retries(lambda: self._exchange("GET", path, (), None, None, binary=True))  # type: ignore[no-any-return]
+    async def download(self, path: str, *, accept: str = "application/json") -> bytes:
+        """The bytes of a file, asked for as `accept`. Raises RecordRejected when the package has none."""
+        return await self._with_retries(  # type: ignore[no-any-return]
+            lambda: self._exchange("GET", path, (), None, None, binary=True, accept=accept)
+        )
+
+    async def collect(self, path: str) -> bytes | None:
+        """The bytes of a file that the package makes in its own time; None while it answers 202."""
+        found = await self._with_retries(
+            lambda: self._exchange("GET", path, (), None, None, binary=True, absent=(202,))
+        )
+        return found if isinstance(found, bytes) else None
+
+    async def inquire(
+        self,
+        path: str,
+        compose: Callable[[Mapping[str, str]], str],
+        judge: Callable[[int, bytes], Refusal | None],
+        *,
+        headers: Mapping[str, str],
+        endpoint: str = "API",
+    ) -> bytes:
+        """The bytes that answer a POST of text which changes nothing, such as a SOAP envelope; repeated like a read.
+
+        `compose` makes the text out of the connection's fields and secrets. `judge` reads the package's own "no" out of
+        an answer of any status; to one of kind `reauth` renewed secrets are tried, once.
+        """
+        return await self._with_retries(lambda: self._inquire(path, compose, judge, headers, endpoint))  # type: ignore[no-any-return]
 
     async def write(
         self,
@@ -252,10 +287,11 @@ class Http:
         absent: Sequence[int] = (),
         endpoint: str = "API",
         as_client: bool = False,
+        accept: str = "application/json",
     ) -> Any:
         secrets = await self._credentials.current()
         for attempt in (1, 2):
-            headers = self._client_headers() if as_client else self._headers(secrets)
+            headers = {"Accept": accept, **(self._client_headers() if as_client else self._headers(secrets))}
             request = self._request(method, self.url(path, endpoint), query, body, files, headers)
             status, received, content = await self._send(request, writing, Exchange(method, path, None, body, None))
             if status == 401 and attempt == 1 and not as_client:
@@ -268,6 +304,40 @@ class Http:
                 return answer
             self._judge(answer, writing, binary, Exchange(method, path, status, body, answer.body))
             return answer
+        raise AssertionError("the second attempt returns or raises")
+
+    async def _inquire(
+        self,
+        path: str,
+        compose: Callable[[Mapping[str, str]], str],
+        judge: Callable[[int, bytes], Refusal | None],
+        headers: Mapping[str, str],
+        endpoint: str,
+    ) -> bytes:
+        secrets = await self._credentials.current()
+        for attempt in (1, 2):
+            content = compose({**self.fields, **secrets}).encode()
+            request = self._client.build_request(
+                "POST", self.url(path, endpoint), content=content, headers=dict(headers)
+            )
+            # What was sent holds the secrets, so the evidence goes without it.
+            status, received, got = await self._send(request, False, Exchange("POST", path, None, None, None))
+            refusal = judge(status, got)
+            if attempt == 1 and (status == 401 or (refusal is not None and refusal.kind == "reauth")):
+                try:
+                    secrets = await self._credentials.renewed(secrets)
+                except ReauthRequired:
+                    if refusal is None:
+                        raise
+                else:
+                    continue
+            shown = got[:2000].decode("utf-8", "replace")
+            exchange = Exchange("POST", path, status, None, shown)
+            if refusal is not None and status != 429:
+                self._refuse(refusal, False, exchange)
+            if 200 <= status < 300:
+                return got
+            self._judge(Answer(status, shown, False, received), False, False, exchange)
         raise AssertionError("the second attempt returns or raises")
 
     def _headers(self, secrets: Mapping[str, str]) -> dict[str, str]:
@@ -289,10 +359,9 @@ class Http:
     ) -> httpx.Request:
         pairs = query.items() if isinstance(query, Mapping) else query
         params = httpx.QueryParams([(name, str(value)) for name, value in pairs if value is not None]) or None
-        headers = {"Accept": "application/json", **headers}
         content = None
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers = {**headers, "Content-Type": "application/json"}
             content = json.dumps(body).encode()
         return self._client.build_request(method, url, params=params, content=content, files=files, headers=headers)
 
@@ -323,22 +392,29 @@ class Http:
             kind = OutcomeUnknown if writing else TransientError
             _fail(kind("answer_lost", package=self._manifest.title, host=host), exchange, error)
         VENDOR_CALLS.labels(self._manifest.name, f"{response.status_code // 100}xx").inc()
-        await self._heed(response)
+        await self._heed(response, content)
         return response.status_code, response.headers, content
 
-    async def _heed(self, response: httpx.Response) -> None:
+    async def _heed(self, response: httpx.Response, content: bytes) -> None:
         limit = self._manifest.rate_limit
         remaining = response.headers.get(limit.remaining_header) if limit.remaining_header else None
         if response.status_code == 429:
-            await self._limiter.pause(self._connection, self._retry_after(response.headers))
+            answer = _answer(response.status_code, content, response.headers)
+            await self._limiter.pause(self._connection, self._retry_after(response.headers, self._no(answer)))
         elif remaining is not None and remaining.strip() == "0":
             await self._limiter.pause(self._connection, self._until_reset(response.headers) or 1)
 
-    def _retry_after(self, headers: Mapping[str, str]) -> float:
+    def _retry_after(self, headers: Mapping[str, str], refusal: Refusal | None) -> float:
+        """What the header says, else the package's own words, else the headers of its quota, else the manifest."""
         stated = headers.get("retry-after", "")
-        if stated.isdecimal():
-            return min(float(stated), 24 * 3600)
+        said = float(stated) if stated.isdecimal() else refusal.retry_after if refusal else None
+        if said is not None:
+            return min(said, 24 * 3600)
         return self._until_reset(headers) or self._manifest.rate_limit.default_pause_s
+
+    def _no(self, answer: Answer) -> Refusal | None:
+        """The package's own "no" in an answer."""
+        return self._refusal(answer) if self._refusal and answer.is_json and answer.body is not None else None
 
     def _until_reset(self, headers: Mapping[str, str]) -> float | None:
         limit = self._manifest.rate_limit
@@ -353,25 +429,33 @@ class Http:
 
     def _judge(self, answer: Answer, writing: bool, binary: bool, exchange: Exchange) -> None:
         """Raises what an answer means; returns when it is a success."""
-        refusal = self._refusal(answer) if self._refusal and answer.is_json and answer.body is not None else None
+        refusal = self._no(answer)
         if answer.status == 429:
-            _fail(
-                TransientError("too_many_calls", retry_after=self._retry_after(answer.headers), words=_words(refusal)),
-                exchange,
-            )
+            _fail(self._busy(answer, refusal), exchange)
         if answer.status >= 500 or (answer.status == 408):
             kind = OutcomeUnknown if writing else TransientError
             _fail(kind("package_failed", words=_words(refusal), status=answer.status), exchange)
         if refusal is not None:
-            error = _refused(refusal, writing)
-            error.values = {"package": self._manifest.title, **error.values}
-            _fail(error, exchange)
+            self._refuse(refusal, writing, exchange)
         if 200 <= answer.status < 300:
             if binary or (not answer.is_json and answer.body is not None):
                 kind = OutcomeUnknown if writing else TransientError
                 _fail(kind("answer_not_json", words=_first_line(answer.body)), exchange)
             return
         _fail(self._by_status(answer), exchange)
+
+    def _busy(self, answer: Answer, refusal: Refusal | None) -> TransientError:
+        """What a 429 means: the package's own words for it may name another cause, and a longer rest."""
+        rest = self._retry_after(answer.headers, refusal)
+        if refusal is None or refusal.kind != "transient":
+            return TransientError("too_many_calls", retry_after=rest, words=_words(refusal))
+        values = {"package": self._manifest.title, **dict(refusal.values)}
+        return TransientError(refusal.key, retry_after=rest, words=refusal.words, **values)
+
+    def _refuse(self, refusal: Refusal, writing: bool, exchange: Exchange) -> NoReturn:
+        error = _refused(refusal, writing)
+        error.values = {"package": self._manifest.title, **error.values, **dict(refusal.values)}
+        _fail(error, exchange)
 
     def _by_status(self, answer: Answer) -> VendorError:
         words = _first_line(answer.body)

@@ -42,6 +42,8 @@ class ConnectField(Facts):
     pattern: str
     """The whole value must match; this is also the wall against hostile hosts."""
     secret: bool = False
+    optional: bool = False
+    """May be left empty."""
     example: str = ""
     strip: tuple[str, ...] = ()
     """Prefixes and suffixes that people paste along (`https://`, `.simplicate.nl`): taken off before matching."""
@@ -67,8 +69,13 @@ class OAuth(Facts):
     secrets: Mapping[str, str] = {"access_token": "access_token", "refresh_token": "refresh_token"}
     """Our secret's name -> the token answer's field that holds it. All but `refresh_token` must be in the answer."""
     refresh: Literal["rotates", "keeps", "none"] = "rotates"
+    refresh_optional: bool = False
+    """True: even the answer to a consent may hold no refresh token; an older one is kept, without one the connection
+    works for as long as its access token lives."""
     default_lifetime_s: int | None = None
     """Used when the answer holds no `expires_in`; None: taken as never expiring until a 401 says so."""
+    operator: tuple[str, ...] = ()
+    """What the operator has to set besides our client's id and secret, and the headers name (`subscription_key`)."""
 
 
 class Session(Facts):
@@ -93,7 +100,8 @@ class Session(Facts):
 class Auth(Facts):
     """One way to get in. A package may offer several; the first is what we advise."""
 
-    kind: Literal["oauth", "key", "session"]
+    kind: Literal["oauth", "key", "session", "file"]
+    """`file`: nothing is ever called; what is booked waits for a file that the customer imports by hand."""
     fields: tuple[ConnectField, ...] = ()
     headers: Mapping[str, str] = {}
     """Headers of every call; `{name}` is replaced by that secret or field, `session_token` among them."""
@@ -132,6 +140,9 @@ class WriterFacts(Facts):
     settle_s: float = 5
     """How long after a write a search for it may still miss it."""
     on_change: OnChange = OnChange.manual
+    personal: bool = False
+    """True when what is written are people's names, accounts and pay: no call is kept as evidence, and the document's
+    own words are forgotten as soon as the target has them."""
 
 
 class Manifest(Facts):
@@ -147,6 +158,10 @@ class Manifest(Facts):
     sources: tuple[str, ...] = ()
     settlements: tuple[str, ...] = ()
     targets: Mapping[str, WriterFacts] = {}
+    salaries: bool = False
+    """Whether a payroll run's own payment file can be had, to be offered for payment."""
+    own_links: tuple[str, ...] = ()
+    """Connectors with which the package has a link of its own: with both on, everything is booked twice."""
     timeout_s: float = 20
 
     @model_validator(mode="after")

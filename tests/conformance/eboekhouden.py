@@ -7,7 +7,7 @@ from connectors.eboekhouden.sandbox import EboekhoudenSandbox
 from hub.accounting.booking import Booking
 from hub.sdk.connector import Key
 from tests.conformance.adapter import Adapter, Writing
-from tests.connectors.eboekhouden.conftest import HIGH, debtor, key, sale
+from tests.connectors.eboekhouden.conftest import HIGH, debtor, key, payroll, sale
 
 
 def _sandbox() -> EboekhoudenSandbox:
@@ -39,8 +39,11 @@ ADAPTER = Adapter(
     sandbox=_sandbox,
     api="/v1",
     secrets=lambda box: {"session_token": box.open()},
+    types=lambda box: {"api_token": next(iter(box.administration()["tokens"]))},
+    stand=lambda box: sum(len(books["mutations"]) for books in box.books["administrations"].values()),
     writes={
         "invoices": Writing("POST", "/mutation", _sale, lambda _: key("invoice:1"), _mutations),
+        "journals": Writing("POST", "/mutation", lambda _: payroll(), lambda _: key("run:1", "journals"), _mutations),
         "customers": Writing("POST", "/relation", _customer, lambda _: key("organization:1", "customers"), _relations),
     },
 )

@@ -50,6 +50,8 @@ ADAPTER = Adapter(
         zip(("authentication_key", "authentication_secret"), box.add_key("anna@waterlinie.example"), strict=True)
     ),
     way=1,
+    types=lambda _: {"domain": "waterlinie"},
+    consents=lambda _: {"email": "anna@waterlinie.example"},
     fields={"domain": "waterlinie"},
     reads={
         "invoices": Reading("/invoices/invoice", lambda box: set(box.books["invoices"])),

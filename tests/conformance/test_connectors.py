@@ -1,6 +1,5 @@
 """What every connector keeps to, whatever its package: the structure of its folder and its behaviour under faults."""
 
-import json
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from hub.accounting.booking import Booking
 from hub.accounting.chart import Master
 from hub.engine import registry
 from hub.engine.settings import CombiSettings
+from hub.kit import json
 from hub.kit.json import dumps
 from hub.kit.log import redact_text, register_secret
 from hub.sdk import conformance
@@ -23,13 +23,24 @@ from hub.sdk.manifest import Dedupe
 from tests.conformance.adapter import Adapter, Reading, Writing
 from tests.connectors.support import FixedCredentials, NoLimit
 
-NAMES = [folder.name for folder in registry.folders()]
+FOLDERS = [folder.name for folder in registry.folders()]
 
 
 def adapter(name: str) -> Adapter:
-    found: Adapter = import_module(f"tests.conformance.{name}").ADAPTER
+    """The adapter of a connector, or (`nmbrs@oauth`) of another of its ways in."""
+    folder, _, way = name.partition("@")
+    module = import_module(f"tests.conformance.{folder}")
+    found: Adapter = module.OTHER_WAYS[way] if way else module.ADAPTER
     return found
 
+
+def ways(name: str) -> list[str]:
+    """A connector by all ways in of which the kit has an adapter."""
+    module = import_module(f"tests.conformance.{name}")
+    return [name, *(f"{name}@{way}" for way in getattr(module, "OTHER_WAYS", ()))]
+
+
+NAMES = [way for folder in FOLDERS for way in ways(folder)]
 
 READS = [(name, stream) for name in NAMES for stream in adapter(name).reads]
 WRITES = [(name, kind) for name in NAMES for kind in adapter(name).writes]
@@ -44,7 +55,7 @@ def _without_waiting() -> Iterator[None]:
     stamina.set_testing(False)
 
 
-@pytest.mark.parametrize("folder", registry.folders(), ids=NAMES)
+@pytest.mark.parametrize("folder", registry.folders(), ids=FOLDERS)
 def test_the_structure_of_every_connector_is_in_order(folder: Any) -> None:
     wrong = [f"{one.name}: {one.sentence}" for one in conformance.check(folder) if not one.ok]
 

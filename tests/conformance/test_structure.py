@@ -166,7 +166,7 @@ BREACHES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     ),
     "an open endpoint": (edit("manifest.yaml", "API: https:", "API: http:"), "addresses", "API is not https"),
     "documentation in the open": (edit("manifest.yaml", "docs: https:", "docs: http:"), "addresses", "docs"),
-    "too much code": (append("payments.py", "x = 1\n" * 900), "size", "lines of product code"),
+    "too much code": (append("payments.py", "x = 1\n" * 2500), "size", "lines of product code"),
     "the engine": (append("payments.py", "from hub.engine import run\n"), "imports", "hub.engine"),
     "the kit": (append("payments.py", "from hub import kit\n"), "imports", "hub.kit"),
     "an HTTP library": (append("payments.py", "import httpx\n"), "imports", "httpx"),

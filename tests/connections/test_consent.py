@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy import text
 from starlette.responses import HTMLResponse, JSONResponse
 
+from hub.connections import vault
+from hub.connections.models import Connection
 from hub.engine import registry
 from tests.connections.house import House, connector, follow
 
@@ -146,6 +148,20 @@ async def test_a_missing_refresh_token_is_fine_where_the_manifest_says_so(house:
     registry.add(connector(refresh="none"))
     house.vendor.omit = ("refresh_token",)
     assert (await house.connection(await house.connected()))["status"] == "active"
+
+
+async def test_an_older_refresh_token_is_kept_where_a_consent_may_come_without_one(house: House) -> None:
+    registry.add(connector(refresh_optional=True))
+    connection = await house.connected()
+    house.vendor.omit = ("refresh_token",)
+    async with house.api() as api, house.browser() as browser:
+        url = (await api.post(f"/v1/connections/{connection}/reauthorize")).json()["authorization_url"]
+        assert (await follow(browser, url)).status_code == 200
+    async with house.hub.database.system() as session:
+        held = vault.opened(house.hub.keys, await session.get_one(Connection, connection))
+
+    assert held["refresh_token"] in house.vendor.refresh
+    assert held["access_token"] == list(house.vendor.access)[-1]
 
 
 @pytest.mark.parametrize(

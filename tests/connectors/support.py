@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from hub.connections.facts import sandboxed
 from hub.sdk.connector import Connector
 from hub.sdk.errors import ReauthRequired
 from hub.sdk.http import Http, new_client
@@ -66,6 +67,7 @@ async def connected(
     limiter: NoLimit | None = None,
 ) -> AsyncIterator[Http]:
     """An `Http` of a connector on its sandbox. `api` is the path of the API base, `way` the manifest's auth."""
+    endpoints = {name: sandboxed(template, "http://sandbox") for name, template in connector.manifest.endpoints.items()}
     client = new_client(InProcess(app=sandbox.app))
     try:
         yield Http(
@@ -75,7 +77,7 @@ async def connected(
             credentials or FixedCredentials(secrets),
             limiter or NoLimit(),
             connection="test",
-            endpoints={"API": f"http://sandbox{api}"},
+            endpoints={**endpoints, "API": f"http://sandbox{api}"},
             fields=fields or {},
             oauth_client=oauth_client,
             refusal=connector.refusal,

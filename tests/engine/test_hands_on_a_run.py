@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from hub.engine import deliver, points, registry, store
+from hub.engine import deliver, points, protocol, registry, store
 from hub.engine import run as runs
 from hub.engine.context import Lease
 from hub.engine.engine import AlreadyRunning, Engine
@@ -87,7 +87,7 @@ async def test_after_the_lease_is_lost_not_one_more_write_goes_out(
     combi = await world.combi()
     run_id = await started(world, combi)
     leases: list[Lease] = []
-    whole = deliver._call
+    whole = protocol._call
     seen: list[int] = []
 
     async def lost_after_one(ctx: Any, flow: str, job: Any) -> Any:
@@ -105,8 +105,8 @@ async def test_after_the_lease_is_lost_not_one_more_write_goes_out(
             seen.append(world.writes())
         return receipt
 
-    monkeypatch.setattr(deliver, "PARALLEL", 1)
-    monkeypatch.setattr(deliver, "_call", lost_after_one)
+    monkeypatch.setattr(protocol, "PARALLEL", 1)
+    monkeypatch.setattr(protocol, "_call", lost_after_one)
     await world.slice()
 
     assert world.writes() == seen[0]
@@ -169,16 +169,16 @@ async def test_a_run_cancelled_in_the_middle_leaves_nothing_in_doubt(
 ) -> None:
     expected = fill(world, 6)
     combi = await world.combi()
-    whole = deliver._call
+    whole = protocol._call
 
     async def cancels(ctx: Any, flow: str, job: Any) -> Any:
         receipt = await whole(ctx, flow, job)
         ctx.lease.cancelled = flow == "invoices"
         return receipt
 
-    monkeypatch.setattr(deliver, "PARALLEL", 1)
+    monkeypatch.setattr(protocol, "PARALLEL", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(deliver, "_call", cancels)
+        patch.setattr(protocol, "_call", cancels)
         run = await world.run(combi)
     assert run.outcome == INTERRUPTED.code
     assert len(world.totals()) == 1

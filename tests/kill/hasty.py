@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 from hub import cli
-from hub.engine import context, deliver, points, registry, run
+from hub.engine import context, points, protocol, registry, run, verdicts
 from hub.worker import work
 
 LEASE_S = 3
@@ -30,8 +30,8 @@ SWEEP_S = 0.5
 def hasten() -> None:
     """Leases, the look-up after a write, and our own rates towards the packages; in this process only."""
     run.LEASE_S, run.HEARTBEAT_S, context.MARGIN_S = LEASE_S, HEARTBEAT_S, MARGIN_S
-    deliver.settle_s = lambda ctx, flow: SETTLE_S
-    deliver.IN_OTHER_HANDS, deliver.WINDOW_S = IN_OTHER_HANDS, WINDOW_S
+    verdicts.settle_s = lambda ctx, flow: SETTLE_S
+    verdicts.IN_OTHER_HANDS, protocol.WINDOW_S = IN_OTHER_HANDS, WINDOW_S
     work.__kwdefaults__ = {**(work.__kwdefaults__ or {}), "sweep_s": SWEEP_S}
     for shipped in list(registry.all_connectors().values()):
         rate = shipped.manifest.rate_limit.model_copy(update={"per_minute": 600_000, "burst": 10_000})

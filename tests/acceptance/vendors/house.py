@@ -94,6 +94,10 @@ def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = 
 class Vendor:
     """An ASGI application of a vendor: finds the world of a call, lets the faults happen, and keeps the record."""
 
+    def environment(self, url: str) -> dict[str, str]:
+        """What tells a hub where this vendor is and who we are there."""
+        raise NotImplementedError
+
     def world_of(self, request: Request) -> World | None:
         """Whose place is called, if the address says so."""
         raise NotImplementedError

@@ -121,6 +121,16 @@ class Minox(Vendor):
         self.tenants: dict[int, Tenant] = {}
         self.codes: dict[str, tuple[Tenant, dict[str, str]]] = {}
 
+    def environment(self, url: str) -> dict[str, str]:
+        """What tells a hub where this vendor is and who we are there."""
+        return {
+            "HUB_ENDPOINTS__MINOX__API": f"{url}/api/1",
+            "HUB_ENDPOINTS__MINOX__AUTHORIZE": f"{url}/oauth/authorize",
+            "HUB_ENDPOINTS__MINOX__TOKEN": f"{url}/oauth/token",
+            "HUB_OAUTH__MINOX__CLIENT_ID": CLIENT[0],
+            "HUB_OAUTH__MINOX__CLIENT_SECRET": CLIENT[1],
+        }
+
     def open(self, number: int, *names: str, **habits: Any) -> Tenant:
         """A new tenant with administrations 3, 4, …"""
         tenant = Tenant(habits, id=number)

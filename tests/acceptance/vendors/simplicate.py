@@ -209,6 +209,16 @@ class Simplicate(Vendor):
         self.oauth: list[str] = []
         """What the token host refused, in words."""
 
+    def environment(self, url: str) -> dict[str, str]:
+        """What tells a hub where this vendor is and who we are there."""
+        return {
+            "HUB_ENDPOINTS__SIMPLICATE__API": f"{url}/{{domain}}/api/v2",
+            "HUB_ENDPOINTS__SIMPLICATE__AUTHORIZE": f"{url}/oauth/authorize",
+            "HUB_ENDPOINTS__SIMPLICATE__TOKEN": f"{url}/oauth/token",
+            "HUB_OAUTH__SIMPLICATE__CLIENT_ID": CLIENT[0],
+            "HUB_OAUTH__SIMPLICATE__CLIENT_SECRET": CLIENT[1],
+        }
+
     def open(self, domain: str, **habits: Any) -> Company:
         """A new company."""
         self.companies[domain] = Company(habits, domain=domain, email=f"eigenaar@{domain}.example")

@@ -14,7 +14,7 @@ from connectors.eaccounting.settings import EaccountingSettings
 from hub.sdk.connector import File, Payload, Receipt
 from hub.sdk.errors import OutcomeUnknown, RecordRejected, TransientError
 from hub.sdk.http import Http
-from tests.connectors.eaccounting.conftest import REVERSE, Connect, key, line, sale
+from tests.connectors.eaccounting.conftest import ICP, REVERSE, Connect, key, line, sale
 from tests.connectors.support import connected
 
 Encode = Callable[..., Payload]
@@ -234,6 +234,24 @@ async def test_another_currency_needs_a_customer_in_it(http: Http, box: Eaccount
         await drafts.write(http, encode(sale(currency="USD")), key())
 
     assert caught.value.key == "eaccounting.other_currency"
+
+
+async def test_an_invoice_that_goes_abroad_needs_a_customer_that_stands_there(
+    http: Http, box: EaccountingSandbox, encode: Encode, customer: str
+) -> None:
+    booking = sale(line("Advies", "500", kind=ICP))
+    with pytest.raises(RecordRejected) as caught:
+        await drafts.write(http, encode(booking), key())
+    assert caught.value.key == "eaccounting.customer_at_home"
+    assert box.documents() == []
+
+    box.put("customers", {**box.company()["customers"][customer], "VatNumber": "BE0477472701"})
+    async with connected(CONNECTOR, box, "/v2", {"access_token": box.grant()[0]}) as later:
+        await drafts.write(later, encode(booking), key())
+        await drafts.write(later, encode(booking), key("2"))
+
+    assert len(box.documents()) == 2
+    assert box.calls[f"GET /v2/customers/{customer}"] == 2  # once per connection, however many invoices
 
 
 async def test_a_change_puts_our_words_and_keeps_the_others(

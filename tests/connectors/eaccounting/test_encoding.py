@@ -12,7 +12,7 @@ from connectors.eaccounting import CONNECTOR, company
 from connectors.eaccounting.sandbox import EaccountingSandbox
 from connectors.eaccounting.settings import EaccountingSettings
 from hub.accounting.chart import Master
-from hub.accounting.documents import VatClass, VatTreatment
+from hub.accounting.documents import InvoiceLine, VatClass, VatTreatment
 from hub.kit.json import dumps
 from hub.sdk.connector import Payload
 from hub.sdk.errors import RecordRejected
@@ -160,7 +160,7 @@ def test_everything_that_is_wrong_is_told_at_once(encode: Encode, box: Eaccounti
 def test_several_codings_that_fit_equally_ask_to_choose(box: EaccountingSandbox, settings: EaccountingSettings) -> None:
     codings = tuple(
         company.Coding(id=f"0000000{at}-0000-4000-8000-000000000000", name=f"Omzet {at}", rate=Decimal(21),
-                       service=False, accounts=())
+                       service=False, accounts={})
         for at in (1, 2)
     )  # fmt: skip
     extra = {"company": company.Company(codings=codings).model_dump_json()}
@@ -168,6 +168,24 @@ def test_several_codings_that_fit_equally_ask_to_choose(box: EaccountingSandbox,
     found = INVOICES.validate(sale(), Master(administration=HOME, extra=extra), settings)
 
     assert [(one.key, one.field) for one in found] == [("eaccounting.coding_choose", "article_coding_high")]
+
+
+@pytest.mark.parametrize(
+    ("one", "account"),
+    [
+        (line("Monteur", "62", "13.02"), "8000"),
+        (line("Boek", "10", "0.90", LOW), "8010"),
+        (line("Boek", "10", "0.90", LOW, article="EXP-18"), "8000"),
+        (line("Montage", "500", kind=REVERSE), "8200"),
+        (line("Advies", "500", kind=ICP), "8100"),
+        (line("oud", "100", "6", VatClass(id="6", percentage=Decimal(6), treatment=VatTreatment.standard)), ""),
+    ],
+)
+def test_a_line_without_account_ends_up_where_its_article_s_coding_posts(
+    one: InvoiceLine, account: str, master: Master, settings: EaccountingSettings
+) -> None:
+    assert INVOICES.account is not None
+    assert INVOICES.account(one, master, settings) == account
 
 
 def test_vat_that_no_way_of_rounding_makes_is_a_finding(encode: Encode) -> None:

@@ -17,7 +17,7 @@ from tests.connectors.support import NoLimit
 
 ASKED = {
     "client_id": "hub", "redirect_uri": "https://hub.example/oauth/callback", "response_type": "code", "state": "s&t",
-    "scope": "ea:api offline_access ea:sales", "prompt": "select_account", "acr_values": SERVICE,
+    "scope": "ea:api offline_access ea:sales ea:accounting", "prompt": "select_account", "acr_values": SERVICE,
 }  # fmt: skip
 LOGIN = {"email": "petra@vink.example", "password": "x", "company": "Molenaar Bouw B.V.", "consent": "yes"}
 OWN = ("hub", "geheim")
@@ -126,7 +126,9 @@ async def test_a_company_that_takes_no_invoices_is_said_so(
     assert caught.value.key == f"eaccounting.{key_of}"
 
 
-async def test_the_quota_without_a_header_pauses_the_connection(connect: Connect, box: EaccountingSandbox) -> None:
+async def test_the_quota_without_a_header_pauses_as_long_as_its_sentence_says(
+    connect: Connect, box: EaccountingSandbox
+) -> None:
     box.switches["rate_per_minute"] = 1
     limiter = NoLimit()
     async with connect(limiter=limiter) as http:
@@ -134,8 +136,9 @@ async def test_the_quota_without_a_header_pauses_the_connection(connect: Connect
         with pytest.raises(TransientError) as caught:
             await company.identify(http)
 
-    assert "Try again in" in caught.value.words
-    assert limiter.pauses == [CONNECTOR.manifest.rate_limit.default_pause_s]
+    assert "Try again in 1 seconds" in caught.value.words
+    assert limiter.pauses == [1.0]
+    assert caught.value.retry_after == 1.0
 
 
 async def test_the_seed_is_a_company_at_work(box: EaccountingSandbox) -> None:

@@ -11,9 +11,18 @@ import pytest
 from connectors.eboekhouden import CONNECTOR
 from connectors.eboekhouden.sandbox import DEMO_TOKEN, EboekhoudenSandbox
 from connectors.eboekhouden.settings import EboekhoudenSettings
-from hub.accounting.booking import BookedLine, CustomerBooking, SalesBooking
+from hub.accounting.booking import BookedEntryLine, BookedLine, CustomerBooking, EntryBooking, SalesBooking
 from hub.accounting.chart import Master
-from hub.accounting.documents import Address, Customer, Label, PartyRef, SalesInvoice, VatClass, VatTreatment
+from hub.accounting.documents import (
+    Address,
+    Customer,
+    JournalEntry,
+    Label,
+    PartyRef,
+    SalesInvoice,
+    VatClass,
+    VatTreatment,
+)
 from hub.sdk.connector import Key
 from hub.sdk.http import Http
 from tests.connectors.support import connected
@@ -76,6 +85,38 @@ def debtor(name: str = "Houtwerf Noord B.V.", *emails: str, **facts: Any) -> Cus
         chamber_of_commerce="80054321",
     )
     return CustomerBooking(customer=customer.model_copy(update=facts), administration=HOME)
+
+
+EntryLine = tuple[str, str, str, str]
+"""Ledger account, signed amount (debit above zero), description and cost centre."""
+PAYROLL: tuple[EntryLine, ...] = (
+    ("4000", "18250.00", "Brutolonen winkel", "Kantoor"),
+    ("4000", "6400.00", "Brutolonen bakkerij", "20"),
+    ("4010", "4312.75", "Sociale lasten werkgever", ""),
+    ("1710", "-9871.20", "Af te dragen loonheffing", ""),
+    ("1720", "-1680.40", "Pensioenpremie", ""),
+    ("1700", "-17411.15", "Te betalen nettolonen", ""),
+)
+"""The payroll journal of the dossier, 10.2."""
+
+
+def payroll(*lines: EntryLine, day: date = date(2026, 3, 31), **facts: Any) -> EntryBooking:
+    """A journal entry ready to be booked."""
+    entry = JournalEntry(
+        source_id="company:1/run:481516", company="1", number="2026-03 run 481516", date=day, year=day.year,
+        period=day.month, description="Loonjournaal", currency="EUR", lines=(),
+    )  # fmt: skip
+    booked = tuple(
+        BookedEntryLine(
+            account=account,
+            debit=max(Decimal(signed), Decimal(0)),
+            credit=max(-Decimal(signed), Decimal(0)),
+            description=words,
+            cost_centre=centre,
+        )
+        for account, signed, words, centre in lines or PAYROLL
+    )
+    return EntryBooking(entry=entry.model_copy(update=facts), administration=HOME, date=day, lines=booked)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ async def test_who_is_connected_is_the_same_however_lists_look(
 
     async with connect() as unknown:
         assert (await CONNECTOR.identify(unknown)).tenant == HOME
-    assert len((await administration.master(http, HOME)).accounts or ()) == 19
+    assert len((await administration.master(http, HOME)).accounts or ()) == 21
 
 
 async def test_a_debtor_ledger_that_comes_later_changes_nothing(box: EboekhoudenSandbox, connect: Connect) -> None:

@@ -11,9 +11,9 @@ import pytest
 from connectors.minox import CONNECTOR
 from connectors.minox.sandbox import MinoxSandbox, simple_debtor
 from connectors.minox.settings import MinoxSettings
-from hub.accounting.booking import BookedLine, CustomerBooking, SalesBooking
+from hub.accounting.booking import BookedEntryLine, BookedLine, CustomerBooking, EntryBooking, SalesBooking
 from hub.accounting.chart import Master
-from hub.accounting.documents import Address, Customer, PartyRef, SalesInvoice, VatClass, VatTreatment
+from hub.accounting.documents import Address, Customer, JournalEntry, PartyRef, SalesInvoice, VatClass, VatTreatment
 from hub.sdk.connector import Key
 from hub.sdk.http import Http
 from tests.connectors.support import connected
@@ -67,6 +67,36 @@ def debtor(name: str = "Houtwerf Noord B.V.", *emails: str, **facts: Any) -> Cus
         chamber_of_commerce="80054321",
     )
     return CustomerBooking(customer=customer.model_copy(update=facts), administration=HOME)
+
+
+EntryLine = tuple[str, str, str, str]
+"""Ledger account, signed amount (debit above zero), description and cost centre."""
+PAYROLL: tuple[EntryLine, ...] = (
+    ("4000", "18250.00", "brutoloon", "10"),
+    ("4999", "312.40", "thuiswerkvergoeding", "10"),
+    ("1720", "-5210.15", "loonheffing", ""),
+    ("1740", "-13352.25", "te betalen netto", ""),
+)
+"""The payroll journal of the dossier, 9.6."""
+
+
+def payroll(*lines: EntryLine, day: date = date(2026, 2, 28), **facts: Any) -> EntryBooking:
+    """A journal entry ready to be booked."""
+    entry = JournalEntry(
+        source_id="company:1/run:2", company="1", number="2026-02", date=day, year=day.year, period=day.month,
+        description="Loonjournaal", currency="EUR", lines=(),
+    )  # fmt: skip
+    booked = tuple(
+        BookedEntryLine(
+            account=account,
+            debit=max(Decimal(signed), Decimal(0)),
+            credit=max(-Decimal(signed), Decimal(0)),
+            description=words,
+            cost_centre=centre,
+        )
+        for account, signed, words, centre in lines or PAYROLL
+    )
+    return EntryBooking(entry=entry.model_copy(update=facts), administration=HOME, date=day, lines=booked)
 
 
 @pytest.fixture

@@ -62,7 +62,8 @@ async def test_master_data_is_read_in_every_form_of_list(box: MinoxSandbox, http
     master = await administration.master(http, HOME)
     assert [one.id for one in master.journals or ()] == ["VERK", "INK", "BANK", "MEMO"]
     assert [year.year for year in master.fiscal_years or ()] == [2025, 2026]
-    assert len(master.accounts or ()) == 16
+    assert len(master.accounts or ()) == 19
+    assert [(one.id, one.name) for one in master.cost_centres or ()] == [("10", "Kantoor")]
     high, none = master.by_number["8000"], master.by_number["8900"]
     assert (high.vat_known, high.vat_percentage, high.vat_account) == (True, Decimal(21), "1510")
     assert (none.vat_known, none.vat_percentage) == (True, None)

@@ -10,10 +10,12 @@ from connectors.minuba.invoices import FORMS
 from connectors.minuba.sandbox import MinubaSandbox, hours
 from hub.accounting.documents import SalesInvoice
 from hub.kit.json import dumps
-from hub.sdk.connector import Since
+from hub.sdk.connector import Since, Whole
 from hub.sdk.errors import ConfigError, Malformed, TransientError
 from hub.sdk.http import Http
 from tests.connectors.support import FixedCredentials, connected
+
+INVOICES = CONNECTOR.sources["invoices"]
 
 
 class Reader:
@@ -127,6 +129,28 @@ async def test_an_invoice_that_vanished_is_no_news_and_comes_back_as_it_was(box:
     assert gone["id"] not in await reader.read()
     box.put("invoices", gone)
     assert gone["id"] in await reader.read()
+
+
+async def test_a_read_says_what_is_all_there_is_and_when_a_miss_counts(box: MinubaSandbox, http: Http) -> None:
+    box.seed()
+    gone = box.vanish(next(iter(approved(box))))
+
+    pages = [page async for page in INVOICES.read(http, Since(None, None), CONNECTOR.settings())]
+
+    assert pages[-1].wholes == (Whole("", frozenset(approved(box)), 1800),)
+    assert gone["id"] not in pages[-1].wholes[0].source_ids
+    assert not any(page.wholes for page in pages[:-1])
+
+
+@pytest.mark.parametrize("switches", [{"invoices": True}, {"refused_filters": ["forAllUsers"]}])
+async def test_nothing_at_all_or_only_one_s_own_is_no_proof(
+    box: MinubaSandbox, http: Http, switches: dict[str, Any]
+) -> None:
+    box.switches |= switches
+    if "refused_filters" in switches:
+        box.seed()
+    pages = [page async for page in INVOICES.read(http, Since(None, None), CONNECTOR.settings())]
+    assert [page.wholes for page in pages] == [()]
 
 
 async def test_a_read_that_was_cut_off_goes_on_where_it_stopped(box: MinubaSandbox, reader: Reader) -> None:

@@ -1,0 +1,104 @@
+"""Who is connected, and its companies under names that both of Nmbrs' APIs know (dossier 2, 4, 6, 7)."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connectors.nmbrs import rest, soap
+from connectors.nmbrs.transport import Company, Transport
+from hub.sdk.connector import Identity, Options
+from hub.sdk.errors import ConfigError
+from hub.sdk.http import Http
+from hub.sdk.settings import Option
+
+
+def transport(http: Http) -> Transport:
+    """The API that this connection speaks."""
+    return soap.TRANSPORT if http.way == "key" else rest.TRANSPORT
+
+
+async def identify(http: Http) -> Identity:
+    """The environment behind the grant: over SOAP by its subdomain, which REST does not know: there a debtor's id.
+
+    The companies mark it as the same customer over both. Raises ConfigError when the login sees none.
+    """
+    email = http.fields.get("email", "").lower()
+    known = http.fields.get("tenant", "")
+    tenant = http.fields.get("domain", "").lower()
+    if http.way == "key" and not tenant:
+        tenant = await _looked_up(http, known)
+    found = await transport(http).companies(http)
+    if not found:
+        raise ConfigError("nmbrs.no_companies")
+    if http.way != "key":
+        owners = {one.debtor or one.id for one in found}
+        tenant = known if known in owners else min(owners)
+    name = found[0].name if len(found) == 1 else tenant if http.way == "key" else f"{found[0].name} (+{len(found) - 1})"
+    return Identity(tenant, name or tenant, email, email, tuple(sorted({mark(one) for one in found})))
+
+
+async def _looked_up(http: Http, known: str) -> str:
+    try:
+        return await soap.environment(http)
+    except ConfigError as refused:
+        if refused.key != "nmbrs.call_off" or not known:
+            raise
+        return known
+
+
+def mark(company: Company) -> str:
+    """By what a company is recognised over both APIs: its number and its name, whatever the case and the signs."""
+    plain = "".join(letter for letter in company.name.casefold() if letter.isalnum())
+    return f"{company.number} {plain}"
+
+
+async def named(http: Http, chosen: Sequence[str] = (), held: Mapping[str, str] | None = None) -> dict[str, Company]:
+    """The companies by the value under which they are chosen and booked, for ever and over both APIs.
+
+    That is a company's number; `debtor/number` where the login sees one number twice, or where it was chosen so.
+    `held` is what was named before, value -> id: a number keeps meaning what it meant when another company takes the
+    same one. Raises ConfigError when a chosen number has become ambiguous, or a debtor has one number twice.
+    """
+    api = transport(http)
+    found = await api.companies(http)
+    counts = Counter(one.number for one in found)
+    split = any("/" in value for value in chosen)
+    unclear = [one for one in found if counts[one.number] > 1]
+    numbers = await api.debtors(http, found if split else unclear) if split or unclear else {}
+    kept = {own: value for value, own in (held or {}).items()}
+    names: dict[str, Company] = {}
+    for one in found:
+        whole = f"{numbers.get(one.id, '?')}/{one.number}"
+        value = kept.get(one.id) or (whole if counts[one.number] > 1 or whole in chosen else one.number)
+        if value in names or value.startswith("?"):
+            raise ConfigError("nmbrs.company_number_twice", field="administrations", company=one.number, name=one.name)
+        names[value] = one
+    for value in chosen:
+        if value not in names and counts[value] > 1:
+            choices = ", ".join(other for other in names if other.endswith(f"/{value}"))
+            raise ConfigError("nmbrs.company_ambiguous", field="administrations", company=value, choices=choices)
+    return names
+
+
+async def companies(http: Http, chosen: Mapping[str, Any]) -> Sequence[Option]:
+    """The companies to choose from, those that were chosen already under the value that they were chosen by."""
+    names = await named(http, _chosen(chosen))
+    return [Option(value, f"{value} · {one.name}" if one.name else value) for value, one in names.items()]
+
+
+def _chosen(chosen: Mapping[str, Any]) -> list[str]:
+    several = chosen.get("administrations")
+    return [str(one) for one in several] if isinstance(several, Mapping) else []
+
+
+async def cost_centres(http: Http, chosen: Mapping[str, Any]) -> Sequence[Option]:
+    """The cost centres of the chosen companies, of all when none is chosen."""
+    wanted = _chosen(chosen)
+    found: dict[str, str] = {}
+    for value, one in (await named(http, wanted)).items():
+        if value in wanted or not wanted:
+            found |= await transport(http).cost_centres(http, one.id)
+    return [Option(code, f"{code} · {words}" if words else code) for code, words in found.items()]
+
+
+OPTIONS: Mapping[str, Options] = {"companies": companies, "cost_centres": cost_centres}
