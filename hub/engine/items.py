@@ -149,7 +149,7 @@ async def _delivery(session: AsyncSession, item: Item) -> Delivery | None:
     """The newest delivery of the item's document, also when the item does not point at it yet."""
     combi = await session.get_one(Combi, item.combi_id)
     the_recipe = recipe.get(combi.recipe)
-    flow_source = the_recipe.source if the_recipe.direction(item.flow) == "forth" else the_recipe.target
+    flow_source = the_recipe.target if the_recipe.direction(item.flow) == "back" else the_recipe.source
     query = (
         select(Delivery)
         .where(
