@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from hub.catalogue.path import PathId, unknown
 from hub.engine import items
+from hub.engine.choosing import NOT_CHOSEN
 from hub.engine.models import Item, ItemStatus
 from hub.kit.database import HubSession
 from hub.kit.problem import Problem
@@ -217,6 +218,8 @@ def chances(item: ItemOut) -> list[str]:
     found = [action for action in ACTIONS if item.status in allowed[action]]
     if stands and item.status != ItemStatus.changed:
         found = [action for action in found if action != "skip"]
+    if item.status == ItemStatus.ignored and all(one.key != NOT_CHOSEN for one in item.findings):
+        found = [action for action in found if action != "retry"]
     return found
 
 
