@@ -278,15 +278,14 @@ class Engine:
         """What would be booked now. Raises VendorError when a package cannot be read."""
         return await previews.preview(await self.context(organisation_id, combi_id), limit)
 
-    async def posting(
+    async def preview_of(
         self, organisation_id: UUID, combi_id: UUID, flow: str, raw: Mapping[str, Any]
     ) -> previews.PreviewDocument | None:
         """What one stored record would be booked as under the settings of now; None: unreadable. Raises VendorError."""
         ctx = await self.context(organisation_id, combi_id)
         for place in set(ctx.settings.administrations.values()):
             await ctx.use_stored_master(place)  # nobody waits for a package to look at a document
-        shown = await previews.documents(ctx, flow, [raw])
-        return shown[0] if shown else None
+        return await previews.single(ctx, flow, raw)
 
     async def suggest(self, organisation_id: UUID, combi_id: UUID, table: str) -> list[mapping.Suggestion]:
         """Suggestions for a mapping table."""
@@ -321,8 +320,11 @@ class Engine:
         """Everything that would go wrong: the settings first, then what the documents at hand would run into, and the
         questions on which only a warning hangs (`WARNINGS`)."""
         findings = await self.check_settings(organisation_id, combi_id)
-        if findings:
-            return findings
+        return findings or await self.check_documents(organisation_id, combi_id)
+
+    async def check_documents(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
+        """What the documents at hand would run into under settings that are right."""
+        findings: list[Finding] = []
         try:
             ctx = await self.context(organisation_id, combi_id)
             shown = await previews.preview(ctx, 100)

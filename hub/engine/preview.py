@@ -7,7 +7,7 @@ from decimal import Decimal
 from sqlalchemy import text
 
 from hub.accounting.chart import Master
-from hub.accounting.documents import Document, Finding, Ignored, Part, SalesInvoice
+from hub.accounting.documents import Document, Finding, Ignored, JournalEntry, Part, SalesInvoice
 from hub.accounting.posting import PostingLine, posting
 from hub.engine import parties, store
 from hub.engine.context import Context
@@ -112,6 +112,27 @@ async def documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[Previe
             action = "none" if same else "update" if stands else "create"
         shown.append(await _shown(ctx, work, action))
     return shown
+
+
+async def single(ctx: Context, flow: str, raw: Raw) -> PreviewDocument | None:
+    """The same for one record; an entry that lacks accounts shows the lines as the source has them."""
+    shown = await documents(ctx, flow, [raw])
+    if not shown or shown[0].posting:
+        return shown[0] if shown else None
+    try:
+        entry = document_of(ctx, flow, raw)
+    except Malformed:
+        return shown[0]
+    if not isinstance(entry, JournalEntry):
+        return shown[0]
+    lines = (
+        PostingLine(
+            account=part.account, name=part.account_name, debit=debit, credit=credit, description=part.description
+        )
+        for part in entry.lines
+        for debit, credit in part.sides
+    )
+    return shown[0].model_copy(update={"posting": tuple(lines)})
 
 
 async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:

@@ -33,6 +33,8 @@ from hub.sdk.wire import Wire
 
 LARGEST_ANSWER = 32 * 1024 * 1024
 READ_ATTEMPTS = 3
+Kind = Literal["rejected", "config", "reauth", "transient", "unknown"]
+"""What a refusal means for us, by the error it becomes."""
 Query = Mapping[str, str | int | None] | Sequence[tuple[str, str]]
 ClientResponse = httpx.Response
 """The library's response, for those who run an authorisation flow and not a connection."""
@@ -79,7 +81,7 @@ class Refusal:
     """A package's own "no", read out of an answer, with its words and what it means for us."""
 
     words: str
-    kind: Literal["rejected", "config", "reauth", "transient", "unknown"] = "rejected"
+    kind: Kind = "rejected"
     key: str = "refused"
     field: str | None = None
     retry_after: float | None = None

@@ -278,13 +278,18 @@ def _questions_page(draft: Draft, topic: Topic, asked: Sequence[Question], statu
 
 
 async def _mapping_page(draft: Draft, topic: Topic) -> Response:
+    """The table; a step with nothing to choose is passed by for who comes here for the first time."""
     entries, found, problem = await _mapping(draft, topic)
-    choices = await questions.accounts(draft.hub, draft.combi)
+    choices = await questions.right_side(draft.hub, draft.combi, topic.table)
     words = dict(choices)
     by_itself = _by_itself(parse(draft.recipe, draft.combi.settings))
     lines = [_line(one, entries, words, by_itself) for one in found]
     seen = {one.source for one in found}
     lines += [_line(Suggestion(one, one, "", "none"), entries, words, by_itself) for one in entries if one not in seen]
+    if not lines and not problem and topic.name not in draft.combi.answered:
+        async with draft.hub.database.tenant(draft.combi.organisation_id) as session:
+            _answered(await runs.combi_of(session, draft.combi.id, lock=True), topic)
+        return RedirectResponse(draft.after(topic.name, {}), 303)
     return _page(draft, "setup_mapping.html", topic.name, lines=lines, options=choices, problem=problem)
 
 
@@ -311,9 +316,9 @@ def _line(
 ) -> dict[str, str]:
     """A line of the table. `sign`: good (its account is known), warn (the default account), bad (nothing fits)."""
     target = entries.get(one.source) or one.target
-    sign = "bad" if not target or (words and target not in words) else "warn" if one.origin == "default" else "good"
-    if one.source in entries and sign == "warn":
-        sign = "good"
+    sign = "warn" if one.origin in ("default", "fallback") and one.source not in entries else "good"
+    if not target or (words and target not in words):
+        sign = "bad"
     return {
         "source": one.source,
         "label": one.source_label,
@@ -326,7 +331,7 @@ def _line(
 
 async def _keep_mapping(draft: Draft, topic: Topic, form: Mapping[str, str]) -> Response:
     """Stores what differs from what happens by itself."""
-    choices = await questions.accounts(draft.hub, draft.combi)
+    choices = await questions.right_side(draft.hub, draft.combi, topic.table)
     field = Question("target", "search", "", options=choices)
     entries = []
     for number in range(len(form)):
@@ -349,7 +354,7 @@ async def _check_page(draft: Draft) -> Response:
     combi = draft.combi
     await service.complete(draft.hub, combi.organisation_id, combi.id)
     blocking = await draft.hub.engine.check_settings(combi.organisation_id, combi.id)
-    found = blocking or await draft.hub.engine.check(combi.organisation_id, combi.id)
+    found = blocking or await draft.hub.engine.check_documents(combi.organisation_id, combi.id)
     told: dict[str, dict[str, str]] = {}
     for one in found:
         finding = sentences.finding(one, draft.language)
