@@ -324,7 +324,6 @@ class Engine:
 
     async def check_documents(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
         """What the documents at hand would run into under settings that are right."""
-        findings: list[Finding] = []
         try:
             ctx = await self.context(organisation_id, combi_id)
             shown = await previews.preview(ctx, 100)
