@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.accounting.documents import Finding
-from hub.engine import asking, mapping
+from hub.engine import asking, mapping, salaries
 from hub.engine import preview as previews
 from hub.engine import recipe as recipes
 from hub.engine import run as runs
@@ -201,6 +201,7 @@ class Engine:
                 ),
                 {"before": self.clock.now() - timedelta(days=RAW_DAYS)},
             )
+            await salaries.expire(session, self.clock.now())
 
     # Asking
 
@@ -267,7 +268,7 @@ class Engine:
             raise KeyError(field)
         provider = str(extra["choice"])
         chosen = {**ctx.settings.model_dump(mode="json"), "flows": ctx.flows()}
-        for link in (ctx.target, ctx.source):
+        for link in ctx.links:
             if provider in link.connector.options:
                 options = await link.connector.options[provider](link.http, chosen)
                 keys = await _companies(ctx) if field == "administrations" else None
@@ -306,7 +307,7 @@ class Engine:
         """What keeps the whole combi from working: consent, administrations, accounts. Asks the live packages."""
         try:
             ctx = await self.context(organisation_id, combi_id)
-            for link in (ctx.source, ctx.target):
+            for link in ctx.links:
                 await link.connector.identify(link.http)
             findings = await _check_administrations(ctx)
             for administration in sorted(set(ctx.settings.administrations.values())):

@@ -13,7 +13,7 @@ from hub.engine import parties, store
 from hub.engine.context import Context
 from hub.engine.models import DeliveryState, ItemStatus
 from hub.engine.read import companies_of, position
-from hub.engine.resolve import UNKNOWN_CUSTOMER, Work, document_of, needed_customers, resolve
+from hub.engine.resolve import OURS, UNKNOWN_CUSTOMER, Work, document_of, needed_customers, resolve
 from hub.engine.rules import NO_ACCOUNT
 from hub.kit.ids import new_id
 from hub.sdk.connector import Raw, Since
@@ -51,7 +51,7 @@ async def preview(ctx: Context, limit: int = LIMIT) -> Preview:
     shown: list[PreviewDocument] = []
     complete = True
     for flow in ctx.flows():
-        if flow in ("payments", "customers"):
+        if flow == "customers" or flow in OURS:
             continue
         raws, more = await first(ctx, flow, limit)
         complete = complete and not more

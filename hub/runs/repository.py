@@ -9,7 +9,8 @@ from sqlalchemy import RowMapping, TextClause, text
 from sqlmodel import col, select
 
 from hub.engine.models import Combi, Delivery, Item, LogEntry, Run
-from hub.kit.database import HubSession, dump_json
+from hub.kit import json
+from hub.kit.database import HubSession
 
 SCAN = 20_000
 """How many documents one request looks through at most for a filter that no index serves."""
@@ -220,7 +221,7 @@ async def of_cause(
             "scan": SCAN,
             "status": status,
             "key": key,
-            "why": dump_json(dict(why)),
+            "why": json.dumps(dict(why)),
             "limit": limit,
         },
     )
