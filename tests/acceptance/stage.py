@@ -16,9 +16,11 @@ from urllib.parse import urljoin
 import httpx
 
 from tests.acceptance.vendors.eaccounting import Eaccounting
+from tests.acceptance.vendors.eboekhouden import Eboekhouden
 from tests.acceptance.vendors.house import Street
 from tests.acceptance.vendors.minox import Minox
 from tests.acceptance.vendors.minuba import Minuba
+from tests.acceptance.vendors.payroll import Payroll
 from tests.acceptance.vendors.simplicate import Simplicate
 
 HOUSE = Path(__file__).parents[2]
@@ -191,6 +193,8 @@ class Scene:
     minox: Minox
     minuba: Minuba
     eaccounting: Eaccounting
+    eboekhouden: Eboekhouden
+    payroll: Payroll
     street: Street
     keys: list[str]
 
