@@ -338,7 +338,7 @@ async def _receipt(http: Http, payload: Payload, stands: _Standing, *, existed: 
 
 
 def _debit(stands: Raw, suspense: Collection[int] = ()) -> Decimal | None:
-    """What a mutation debits, its main ledger included unless that is a suspense account; None when it cannot be told."""
+    """What a mutation debits, its main ledger unless that is a suspense account; None when it cannot be told."""
     lines = rows(stands.get("rows")) if isinstance(stands.get("rows"), list) else []
     amounts = [value for line in lines if (value := amount(line.get("amount"))) is not None]
     if not amounts or len(amounts) != len(lines):

@@ -1,13 +1,17 @@
 """Answers of the stand-in interface read as values: lists in any envelope, names in Dutch or English (dossier 5)."""
 
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from hub.accounting.money import decimal
 from hub.sdk.connector import Raw
 from hub.sdk.errors import TransientError
+from hub.sdk.reading import line as text
+from hub.sdk.reading import perhaps_day as day
+from hub.sdk.reading import said, value
+
+__all__ = ["day", "said", "text", "value"]
 
 Names = tuple[str, ...]
 CODE: Names = ("nummer", "code", "rekeningnummer", "rekening", "id", "number")
@@ -16,24 +20,6 @@ KIND: Names = ("soort", "type", "kind")
 REFERENCE: Names = ("referentie", "reference")
 VOUCHER: Names = ("boekstuknummer", "boekstuk", "nummer", "id")
 LINES: Names = ("regels", "boekingsregels", "lines")
-
-
-def value(raw: object, *names: str) -> Any:
-    """The first of these fields that is filled, whatever the case of its name; None when none is."""
-    fields = {str(name).lower(): one for name, one in raw.items()} if isinstance(raw, Mapping) else {}
-    return next((one for name in names if (one := fields.get(name.lower())) not in (None, "")), None)
-
-
-def text(found: object) -> str:
-    """A string or a number as text on one line; empty for all that means nothing."""
-    if isinstance(found, bool) or not isinstance(found, str | int | Decimal):
-        return ""
-    return " ".join(str(found).replace("\x00", "").split())
-
-
-def said(raw: object, *names: str) -> str:
-    """A field as text."""
-    return text(value(raw, *names))
 
 
 def rows(body: object) -> list[Raw]:
@@ -63,14 +49,6 @@ def amount(found: object) -> Decimal | None:
         found = found.replace(".", "").replace(",", ".")
     try:
         return None if found is None else decimal(found)
-    except ValueError:
-        return None
-
-
-def day(found: object) -> date | None:
-    """The day that a date or date-time starts with; None for nothing and for nonsense."""
-    try:
-        return date.fromisoformat(text(found)[:10])
     except ValueError:
         return None
 

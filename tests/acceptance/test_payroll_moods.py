@@ -30,7 +30,8 @@ MOODS = [
         {"post": "list", "details_in_lists": True, "error_bodies": False, "count": "page", "limit": (40, 2)},
         faults=[
             Fault("lost", "POST", "mutation", 1), Fault("500_after", "POST", "mutation", 1, 1),
-            Fault("429", "POST", "mutation", 1), Fault("html", "GET", "mutation", 1), Fault("401", "POST", "mutation", 1),
+            Fault("429", "POST", "mutation", 1), Fault("html", "GET", "mutation", 1),
+            Fault("401", "POST", "mutation", 1),
         ],
         later=[Fault("lost", "POST", "mutation", 1), Fault("500_after", "POST", "mutation", 1)],
     ),
