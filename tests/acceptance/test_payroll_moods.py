@@ -77,13 +77,14 @@ def test_a_closed_period_says_what_it_probably_is_and_is_booked_when_open(
     story.firm.run(1, "9000.10")
     story.firm.run(2, "9000.20")
     story.install()
-    items = {one["status"]: one for one in story.come_to_rest()}
-    assert set(items) == {"booked", "finding"}
-    (found,) = story.me.call("GET", f"/items/{items['finding']['id']}")["findings"]
-    assert "2026-01-28" in found["sentence"]
+    story.me.run(story.combi)
+    items = {one["status"]: one for one in story.me.items(story.combi)}
+    assert set(items) == {"booked", "rejected"}
+    (found,) = story.me.call("GET", f"/items/{items['rejected']['id']}")["findings"]
+    assert found["values"]["date"] == "2026-01-28"
     assert "afgesloten" in found["sentence"]
     story.home.closed_until = ""
-    story.me.call("POST", f"/items/{items['finding']['id']}/retry")
+    story.me.call("POST", f"/items/{items['rejected']['id']}/retry")
     story.all_booked()
     story.check_books()
     assert story.entries() == 2
