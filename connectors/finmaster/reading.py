@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from hub.accounting.money import decimal
 from hub.sdk.connector import Raw
 from hub.sdk.errors import TransientError
-from hub.sdk.reading import line as text
-from hub.sdk.reading import perhaps_day as day
+from hub.sdk.reading import amount as exact
 from hub.sdk.reading import said, value
 
-__all__ = ["day", "said", "text", "value"]
+__all__ = ["said", "value"]
 
 Names = tuple[str, ...]
 CODE: Names = ("nummer", "code", "rekeningnummer", "rekening", "id", "number")
@@ -47,21 +45,4 @@ def amount(found: object) -> Decimal | None:
     """An exact amount; a text may have a decimal comma. None for nothing and for nonsense."""
     if isinstance(found, str) and "," in found:
         found = found.replace(".", "").replace(",", ".")
-    try:
-        return None if found is None else decimal(found)
-    except ValueError:
-        return None
-
-
-def whole(found: object) -> int | None:
-    """A whole number; None for anything else."""
-    word = text(found)
-    return int(word) if word.isdecimal() else None
-
-
-def flag(found: object) -> bool | None:
-    """True or false in any spelling; None when it is not told."""
-    word = str(found).strip().lower() if isinstance(found, bool | int | str) else ""
-    if word in ("true", "1", "ja", "yes", "j"):
-        return True
-    return False if word in ("false", "0", "nee", "no", "n") else None
+    return exact(found)

@@ -1,4 +1,4 @@
-"""Loket.nl's spellings read as values: any case of names and ids, numbers as text (dossier 2.4)."""
+"""Loket.nl's spellings read as values: any case of names and ids, objects with a key (dossier 2.4)."""
 
 import re
 from collections.abc import Mapping
@@ -6,11 +6,9 @@ from decimal import Decimal
 
 from hub.accounting.money import decimal
 from hub.sdk.connector import Raw
-from hub.sdk.reading import flag, said, value
-from hub.sdk.reading import line as text
-from hub.sdk.reading import perhaps_day as day
+from hub.sdk.reading import line, said, value
 
-__all__ = ["day", "flag", "said", "text", "value"]
+__all__ = ["said", "value"]
 
 TOO_LARGE = Decimal(10) ** 12
 _COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
@@ -25,19 +23,13 @@ def part(raw: object, *names: str) -> Raw:
 
 def ident(found: object) -> str:
     """A GUID in lower case; empty for nothing and for the GUID of only zeros."""
-    word = text(found).strip("{}").lower()
+    word = line(found).strip("{}").lower()
     return "" if _NO_ID.fullmatch(word) else word
-
-
-def whole(found: object) -> int | None:
-    """A whole number in any of its spellings; None for anything else."""
-    word = text(found)
-    return int(word) if re.fullmatch(r"-?\d{1,18}", word) else None
 
 
 def number(found: object) -> Decimal:
     """An exact amount, 0 for nothing; a text may have a decimal comma. Raises ValueError for anything else."""
-    if found is None or (isinstance(found, str) and not text(found)):
+    if found is None or (isinstance(found, str) and not line(found)):
         return Decimal(0)
     if isinstance(found, str) and _COMMA.fullmatch(found.strip()):
         found = found.replace(".", "").replace(",", ".")

@@ -14,7 +14,7 @@ from tests.acceptance.vendors.eboekhouden import Eboekhouden
 from tests.acceptance.vendors.house import Street
 from tests.acceptance.vendors.minox import Minox
 from tests.acceptance.vendors.minuba import Minuba
-from tests.acceptance.vendors.payroll import Payroll
+from tests.acceptance.vendors.nmbrs import Nmbrs
 from tests.acceptance.vendors.simplicate import Simplicate
 
 
@@ -22,24 +22,16 @@ from tests.acceptance.vendors.simplicate import Simplicate
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """All of it, running."""
     simplicate, minox, minuba, eaccounting = Simplicate(), Minox(), Minuba(), Eaccounting()
-    eboekhouden, payroll = Eboekhouden(), Payroll()
-    street = Street(
-        {
-            "simplicate": simplicate,
-            "minox": minox,
-            "minuba": minuba,
-            "eaccounting": eaccounting,
-            "eboekhouden": eboekhouden,
-            "payroll": payroll,
-        }
-    )
+    houses = {"simplicate": simplicate, "minox": minox, "minuba": minuba, "eaccounting": eaccounting}
+    eboekhouden, nmbrs = Eboekhouden(), Nmbrs()
+    street = Street({**houses, "eboekhouden": eboekhouden, "nmbrs": nmbrs})
     street.open()
     folder: Path = tmp_path_factory.mktemp("acceptance")
     hub = Processes(folder, street)
     try:
         hub.open()
         keys = [hub.command("apikey", "create", "--email", f"{name}@kantoor.example") for name in ("eva", "boris")]
-        yield Scene(hub, simplicate, minox, minuba, eaccounting, eboekhouden, payroll, street, keys)
+        yield Scene(hub, simplicate, minox, minuba, eaccounting, eboekhouden, street, keys)
     finally:
         hub.close()
         street.close()

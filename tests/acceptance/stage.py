@@ -20,7 +20,6 @@ from tests.acceptance.vendors.eboekhouden import Eboekhouden
 from tests.acceptance.vendors.house import Street
 from tests.acceptance.vendors.minox import Minox
 from tests.acceptance.vendors.minuba import Minuba
-from tests.acceptance.vendors.payroll import Payroll
 from tests.acceptance.vendors.simplicate import Simplicate
 
 HOUSE = Path(__file__).parents[2]
@@ -194,7 +193,6 @@ class Scene:
     minuba: Minuba
     eaccounting: Eaccounting
     eboekhouden: Eboekhouden
-    payroll: Payroll
     street: Street
     keys: list[str]
 
