@@ -7,7 +7,9 @@ from typing import Any
 from hub.sdk.connector import Raw
 from hub.sdk.errors import TransientError
 from hub.sdk.reading import amount as exact
-from hub.sdk.reading import line
+from hub.sdk.reading import said, value
+
+__all__ = ["said", "value"]
 
 Names = tuple[str, ...]
 CODE: Names = ("nummer", "code", "rekeningnummer", "rekening", "id", "number")
@@ -16,17 +18,6 @@ KIND: Names = ("soort", "type", "kind")
 REFERENCE: Names = ("referentie", "reference")
 VOUCHER: Names = ("boekstuknummer", "boekstuk", "nummer", "id")
 LINES: Names = ("regels", "boekingsregels", "lines")
-
-
-def value(raw: object, *names: str) -> Any:
-    """The first of these fields that is filled, whatever the case of its name; None when none is."""
-    fields = {str(name).lower(): one for name, one in raw.items()} if isinstance(raw, Mapping) else {}
-    return next((one for name in names if (one := fields.get(name.lower())) not in (None, "")), None)
-
-
-def said(raw: object, *names: str) -> str:
-    """A field as text."""
-    return line(value(raw, *names))
 
 
 def rows(body: object) -> list[Raw]:
