@@ -10,7 +10,9 @@ from tests.acceptance.moods import MOODS, live
 from tests.acceptance.stage import Processes, Scene
 from tests.acceptance.story import Story
 from tests.acceptance.vendors.eaccounting import Eaccounting
+from tests.acceptance.vendors.finmaster import Finmaster
 from tests.acceptance.vendors.house import Street
+from tests.acceptance.vendors.loket import Loket
 from tests.acceptance.vendors.minox import Minox
 from tests.acceptance.vendors.minuba import Minuba
 from tests.acceptance.vendors.simplicate import Simplicate
@@ -20,7 +22,8 @@ from tests.acceptance.vendors.simplicate import Simplicate
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """All of it, running."""
     simplicate, minox, minuba, eaccounting = Simplicate(), Minox(), Minuba(), Eaccounting()
-    street = Street({"simplicate": simplicate, "minox": minox, "minuba": minuba, "eaccounting": eaccounting})
+    houses = {"simplicate": simplicate, "minox": minox, "minuba": minuba, "eaccounting": eaccounting}
+    street = Street({**houses, "loket": Loket(), "finmaster": Finmaster()})
     street.open()
     folder: Path = tmp_path_factory.mktemp("acceptance")
     hub = Processes(folder, street)
