@@ -15,6 +15,7 @@ from tests.acceptance.vendors.house import Street
 from tests.acceptance.vendors.loket import Loket
 from tests.acceptance.vendors.minox import Minox
 from tests.acceptance.vendors.minuba import Minuba
+from tests.acceptance.vendors.nmbrs import Nmbrs
 from tests.acceptance.vendors.simplicate import Simplicate
 
 
@@ -23,7 +24,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """All of it, running."""
     simplicate, minox, minuba, eaccounting = Simplicate(), Minox(), Minuba(), Eaccounting()
     houses = {"simplicate": simplicate, "minox": minox, "minuba": minuba, "eaccounting": eaccounting}
-    street = Street({**houses, "loket": Loket(), "finmaster": Finmaster()})
+    payroll = {"nmbrs": Nmbrs(), "loket": Loket(), "finmaster": Finmaster()}
+    street = Street({**houses, **payroll})
     street.open()
     folder: Path = tmp_path_factory.mktemp("acceptance")
     hub = Processes(folder, street)

@@ -199,6 +199,27 @@ async def test_after_all_was_lost_nothing_is_booked_again(pair: Pair) -> None:
     assert pair.finmaster.balance() == MONTH
 
 
+async def test_one_run_is_chosen_by_hand_and_the_others_are_listed(pair: Pair) -> None:
+    runs = [pair.loket.month(pair.home, 2026, period) for period in (7, 8, 9)]
+    await pair.make(await by_key(pair), selection="chosen")
+    await pair.run()
+    assert {one["status"] for one in (await pair.items()).values()} == {"ignored"}
+    assert pair.finmaster.entries() == []
+    await pair.run(documents=[f"{pair.home['id']}/{runs[1]['payrollRun']}"])
+    assert [one["boekdatum"] for one in pair.finmaster.entries()] == ["2026-08-31"]
+
+
+async def test_the_chosen_employer_leaves_the_others_out(pair: Pair) -> None:
+    other = pair.loket.add_employer("Molen Dijk B.V.")
+    pair.loket.month(pair.loket.add_administration(other, "Molen maand"), 2026, 9)
+    pair.loket.month(pair.home, 2026, 9)
+    await pair.make(await by_key(pair), loket_employer=pair.home["employer"])
+    checked = (await pair.api.post(f"{pair.place}/check")).json()
+    assert [one["key"] for one in checked["findings"]] == []
+    await pair.run()
+    assert pair.finmaster.balance() == MONTH
+
+
 async def made(pair: Pair) -> list[dict[str, Any]]:
     answer = await pair.api.post(f"{pair.place}/batches")
     assert answer.status_code == 201, answer.text
