@@ -1,5 +1,6 @@
 """Loket.nl to FinMaster through the whole engine: each payroll journal once, by key or by file."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Iterator
@@ -260,6 +261,16 @@ async def test_by_file_each_entry_is_in_one_numbered_file_once(pair: Pair) -> No
     assert debit == credit == Decimal("54932.38")
     listed = (await pair.api.get(f"{pair.place}/batches")).json()
     assert ([one["number"] for one in listed["data"]], listed["waiting"]) == ([2, 1], 0)
+
+
+async def test_several_who_ask_at_once_get_each_entry_in_one_file(pair: Pair) -> None:
+    for period in range(1, 6):
+        pair.loket.month(pair.home, 2026, period)
+    await pair.make(await by_file(pair), finmaster_journal="90")
+    await pair.run()
+    answers = await asyncio.gather(*(made(pair) for _ in range(4)))
+    assert sorted(one["documents"] for batches in answers for one in batches) == [5]
+    assert (await pair.api.get(f"{pair.place}/batches")).json()["waiting"] == 0
 
 
 async def test_two_fiscal_years_are_two_files(pair: Pair) -> None:
