@@ -11,7 +11,9 @@ from tests.acceptance.stage import Processes, Scene
 from tests.acceptance.story import Story
 from tests.acceptance.vendors.eaccounting import Eaccounting
 from tests.acceptance.vendors.eboekhouden import Eboekhouden
+from tests.acceptance.vendors.finmaster import Finmaster
 from tests.acceptance.vendors.house import Street
+from tests.acceptance.vendors.loket import Loket
 from tests.acceptance.vendors.minox import Minox
 from tests.acceptance.vendors.minuba import Minuba
 from tests.acceptance.vendors.nmbrs import Nmbrs
@@ -23,8 +25,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """All of it, running."""
     simplicate, minox, minuba, eaccounting = Simplicate(), Minox(), Minuba(), Eaccounting()
     houses = {"simplicate": simplicate, "minox": minox, "minuba": minuba, "eaccounting": eaccounting}
-    eboekhouden, nmbrs = Eboekhouden(), Nmbrs()
-    street = Street({**houses, "eboekhouden": eboekhouden, "nmbrs": nmbrs})
+    payroll = {"eboekhouden": Eboekhouden(), "nmbrs": Nmbrs(), "loket": Loket(), "finmaster": Finmaster()}
+    street = Street({**houses, **payroll})
     street.open()
     folder: Path = tmp_path_factory.mktemp("acceptance")
     hub = Processes(folder, street)
