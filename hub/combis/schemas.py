@@ -24,6 +24,10 @@ class CombiIn(Body):
     recipe: str = Field(max_length=100, description="Id of a recipe, such as `simplicate-minox`.")
     source_connection_id: UUID
     target_connection_id: UUID
+    side_connection_id: UUID | None = Field(
+        default=None,
+        description="A third connection, to which the salaries of journals booked from now on are offered.",
+    )
     name: str = Field(default="", max_length=200)
     settings: dict[str, Any] = Field(default_factory=dict, description="Choices; what is left out has its default.")
     schedule: Schedule | None = Field(default=None, description="Default: the recipe's.")
@@ -43,6 +47,7 @@ class CombiPatch(Body):
     start_date: Day | None = None
     source_connection_id: UUID | None = None
     target_connection_id: UUID | None = None
+    side_connection_id: UUID | None = Field(default=None, description="null takes the third connection away.")
     confirm_other_administration: bool = Field(
         default=False, description="Allow a connection to another company than the present one."
     )
@@ -89,6 +94,7 @@ class CombiRow(BaseModel):
     reason: FindingOut | None = Field(description="Why it needs attention.")
     source: SideOut
     target: SideOut
+    side: SideOut | None = Field(description="The third connection, to which salaries are offered.")
     schedule: Schedule
     start_date: Day | None
     next_run_at: datetime | None

@@ -70,6 +70,7 @@ async def _come_back(session: AsyncSession, ctx: Context, flow: str, present: se
     rows = found.mappings().all()
     if not rows:
         return
+    ctx.at_hand = None
     await session.execute(
         text(
             """UPDATE item SET missed_at = NULL, vanished_at = NULL, updated_at = :now,

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.accounting.documents import Finding
-from hub.engine import asking, mapping
+from hub.engine import asking, mapping, salaries
 from hub.engine import preview as previews
 from hub.engine import recipe as recipes
 from hub.engine import run as runs
@@ -201,6 +201,7 @@ class Engine:
                 ),
                 {"before": self.clock.now() - timedelta(days=RAW_DAYS)},
             )
+            await salaries.expire(session, self.clock.now())
 
     # Asking
 
@@ -267,7 +268,7 @@ class Engine:
             raise KeyError(field)
         provider = str(extra["choice"])
         chosen = {**ctx.settings.model_dump(mode="json"), "flows": ctx.flows()}
-        for link in (ctx.target, ctx.source):
+        for link in ctx.links:
             if provider in link.connector.options:
                 options = await link.connector.options[provider](link.http, chosen)
                 keys = await _companies(ctx) if field == "administrations" else None
@@ -278,15 +279,14 @@ class Engine:
         """What would be booked now. Raises VendorError when a package cannot be read."""
         return await previews.preview(await self.context(organisation_id, combi_id), limit)
 
-    async def posting(
+    async def preview_of(
         self, organisation_id: UUID, combi_id: UUID, flow: str, raw: Mapping[str, Any]
     ) -> previews.PreviewDocument | None:
         """What one stored record would be booked as under the settings of now; None: unreadable. Raises VendorError."""
         ctx = await self.context(organisation_id, combi_id)
         for place in set(ctx.settings.administrations.values()):
             await ctx.use_stored_master(place)  # nobody waits for a package to look at a document
-        shown = await previews.documents(ctx, flow, [raw])
-        return shown[0] if shown else None
+        return await previews.single(ctx, flow, raw)
 
     async def suggest(self, organisation_id: UUID, combi_id: UUID, table: str) -> list[mapping.Suggestion]:
         """Suggestions for a mapping table."""
@@ -307,7 +307,7 @@ class Engine:
         """What keeps the whole combi from working: consent, administrations, accounts. Asks the live packages."""
         try:
             ctx = await self.context(organisation_id, combi_id)
-            for link in (ctx.source, ctx.target):
+            for link in ctx.links:
                 await link.connector.identify(link.http)
             findings = await _check_administrations(ctx)
             for administration in sorted(set(ctx.settings.administrations.values())):
@@ -321,8 +321,10 @@ class Engine:
         """Everything that would go wrong: the settings first, then what the documents at hand would run into, and the
         questions on which only a warning hangs (`WARNINGS`)."""
         findings = await self.check_settings(organisation_id, combi_id)
-        if findings:
-            return findings
+        return findings or await self.check_documents(organisation_id, combi_id)
+
+    async def check_documents(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
+        """What the documents at hand would run into under settings that are right."""
         try:
             ctx = await self.context(organisation_id, combi_id)
             shown = await previews.preview(ctx, 100)

@@ -12,7 +12,8 @@ from decimal import Decimal
 
 from hub.accounting.booking import BookedEntryLine
 from hub.accounting.chart import LedgerAccount, Master
-from hub.accounting.documents import EntryLine, Finding, JournalEntry, Label
+from hub.accounting.documents import EntryLine, Finding, JournalEntry, Label, SalaryBatch
+from hub.accounting.money import ZERO
 from hub.engine.rules import NO_ACCOUNT
 from hub.engine.settings import CombiSettings, leading_code
 
@@ -251,3 +252,20 @@ def account_stands(account: str, master: Master) -> bool:
 def centre_stands(code: str, master: Master) -> bool:
     """Whether the administration has this cost centre, as far as the package says."""
     return master.cost_centres is None or any(one.id == code for one in master.cost_centres)
+
+
+def not_the_net_pay(batch: SalaryBatch, settings: CombiSettings) -> Finding | None:
+    """A finding when what is to be paid is not what the journal owes: on the chosen account, else on any one.
+
+    Without a journal to compare with nothing is concluded.
+    """
+    owed = dict(batch.owed)
+    account = leading_code(settings.net_pay_account) or settings.net_pay_account.strip()
+    if not owed or (not account and batch.total in owed.values()) or (account and owed.get(account) == batch.total):
+        return None
+    values = {"number": batch.number, "total": f"{batch.total:f}", "account": account}
+    if not account:
+        return Finding(key="salaries_not_in_journal", values=values, field="net_pay_account")
+    booked = owed.get(account, ZERO)
+    values |= {"booked": f"{booked:f}", "difference": f"{batch.total - booked:f}"}
+    return Finding(key="salaries_differ_from_journal", values=values, field="net_pay_account")

@@ -7,13 +7,13 @@ from decimal import Decimal
 from sqlalchemy import text
 
 from hub.accounting.chart import Master
-from hub.accounting.documents import Document, Finding, Ignored, Part, SalesInvoice
+from hub.accounting.documents import Document, Finding, Ignored, JournalEntry, Part, SalesInvoice
 from hub.accounting.posting import PostingLine, posting
 from hub.engine import parties, store
 from hub.engine.context import Context
 from hub.engine.models import DeliveryState, ItemStatus
 from hub.engine.read import companies_of, position
-from hub.engine.resolve import UNKNOWN_CUSTOMER, Work, document_of, needed_customers, resolve
+from hub.engine.resolve import OURS, UNKNOWN_CUSTOMER, Work, document_of, needed_customers, resolve
 from hub.engine.rules import NO_ACCOUNT
 from hub.kit.ids import new_id
 from hub.sdk.connector import Raw, Since
@@ -51,7 +51,7 @@ async def preview(ctx: Context, limit: int = LIMIT) -> Preview:
     shown: list[PreviewDocument] = []
     complete = True
     for flow in ctx.flows():
-        if flow in ("payments", "customers"):
+        if flow == "customers" or flow in OURS:
             continue
         raws, more = await first(ctx, flow, limit)
         complete = complete and not more
@@ -112,6 +112,27 @@ async def documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[Previe
             action = "none" if same else "update" if stands else "create"
         shown.append(await _shown(ctx, work, action))
     return shown
+
+
+async def single(ctx: Context, flow: str, raw: Raw) -> PreviewDocument | None:
+    """The same for one record; an entry that lacks accounts shows the lines as the source has them."""
+    shown = await documents(ctx, flow, [raw])
+    if not shown or shown[0].posting:
+        return shown[0] if shown else None
+    try:
+        entry = document_of(ctx, flow, raw)
+    except Malformed:
+        return shown[0]
+    if not isinstance(entry, JournalEntry):
+        return shown[0]
+    lines = (
+        PostingLine(
+            account=part.account, name=part.account_name, debit=debit, credit=credit, description=part.description
+        )
+        for part in entry.lines
+        for debit, credit in part.sides
+    )
+    return shown[0].model_copy(update={"posting": tuple(lines)})
 
 
 async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:

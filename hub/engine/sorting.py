@@ -173,6 +173,8 @@ async def _intend(
 
 async def _changed(ctx: Context, flow: str, works: Sequence[tuple[Work, RowMapping]], said: Verdicts) -> list[Job]:
     """Documents that changed after they were booked: corrected as the target allows, else shown to a human."""
+    if not works:
+        return []
     going: list[Work] = []
     reversing: list[tuple[Work, UUID]] = []
     revisions: dict[UUID, tuple[int, str, str]] = {}

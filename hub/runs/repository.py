@@ -9,7 +9,8 @@ from sqlalchemy import RowMapping, TextClause, text
 from sqlmodel import col, select
 
 from hub.engine.models import Combi, Delivery, Item, LogEntry, Run
-from hub.kit.database import HubSession, dump_json
+from hub.kit import json
+from hub.kit.database import HubSession
 
 SCAN = 20_000
 """How many documents one request looks through at most for a filter that no index serves."""
@@ -220,11 +221,43 @@ async def of_cause(
             "scan": SCAN,
             "status": status,
             "key": key,
-            "why": dump_json(dict(why)),
+            "why": json.dumps(dict(why)),
             "limit": limit,
         },
     )
     return [one for (one,) in found]
+
+
+_JOURNAL_YEAR = "coalesce(nullif(substr(period, 1, 4), '')::int, extract(year FROM date)::int)"
+
+
+async def journal_years(session: HubSession, combi_id: UUID) -> list[int]:
+    """The years of a combi's journals, the newest first."""
+    found = await session.execute(
+        text(
+            f"""SELECT DISTINCT {_JOURNAL_YEAR} AS year FROM item
+            WHERE combi_id = :combi AND flow = 'journals' ORDER BY 1 DESC NULLS LAST"""
+        ),
+        {"combi": combi_id},
+    )
+    return [year for (year,) in found if year is not None]
+
+
+async def journals(
+    session: HubSession, combi_id: UUID, year: int, limit: int, *, undated: bool
+) -> Sequence[RowMapping]:
+    """The journals of a year, the newest period first; with `undated` also those that name no year."""
+    found = await session.execute(
+        text(
+            f"""SELECT id, number, source_id, period, date, party, amount, currency, status, findings, target_label,
+              target_ref, coalesce(nullif(administration, ''), split_part(route, ':', 2)) AS administration,
+              vanished_at, updated_at
+            FROM item WHERE combi_id = :combi AND flow = 'journals' AND coalesce({_JOURNAL_YEAR} = :year, :undated)
+            ORDER BY period DESC, date DESC NULLS LAST, number DESC, id DESC LIMIT :limit"""
+        ),
+        {"combi": combi_id, "year": year, "limit": limit, "undated": undated},
+    )
+    return found.mappings().all()
 
 
 async def tally(session: HubSession, combi_id: UUID) -> Sequence[RowMapping]:

@@ -133,7 +133,7 @@ def posting_out(line: PostingLine) -> PostingOut:
 async def posting_of(hub: Hub, organisation_id: UUID, item: Item) -> list[PostingOut]:
     """Debit and credit of a document; empty when it cannot be booked, or a package cannot be reached now."""
     try:
-        shown = await hub.engine.posting(organisation_id, item.combi_id, item.flow, item.raw or {})
+        shown = await hub.engine.preview_of(organisation_id, item.combi_id, item.flow, item.raw or {})
         return [posting_out(line) for line in shown.posting] if shown else []
     except (VendorError, KeyError):
         return []
