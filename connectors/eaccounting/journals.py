@@ -227,7 +227,8 @@ def _fingerprint(row: Raw) -> str:
 
 async def index(http: Http, _: str, since: date | None, __: Settings) -> AsyncIterator[Sequence[Existing]]:
     """All vouchers since a day. What bears a key of ours needs no total: it is known by it."""
-    condition = f"VoucherDate ge {since.isoformat()}T00:00:00.00Z" if since else ""
+    # From the day before: whose midnight a filter means is not known.
+    condition = f"VoucherDate ge {(since - timedelta(days=1)).isoformat()}T00:00:00.00Z" if since else ""
     async for records, _total_of_all in pages(http, PATH, condition):
         late = [row for row in records if since is None or (day(row.get("VoucherDate")) or since) >= since]
         yield [

@@ -61,7 +61,8 @@ def in_order(listed: Runs, company: str) -> list[tuple[str, Run]]:
     """Each run with its key. Runs that share all natural facts are told apart by the order in which they were made."""
     counts: dict[str, int] = {}
     found: list[tuple[str, Run]] = []
-    for run in sorted(listed.runs, key=lambda one: (one.first, one.last, one.number, one.made_at, one.description)):
+    once = {run.id: run for run in listed.runs}
+    for run in sorted(once.values(), key=lambda one: (one.first, one.last, one.number, one.made_at, one.description)):
         plain = f"{company}:{run.year}:{run.first}-{run.last}:{run.number}"
         counts[plain] = counts.get(plain, 0) + 1
         found.append((plain if counts[plain] == 1 else f"{plain}#{counts[plain]}", run))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from connectors.nmbrs import markup
-from connectors.nmbrs.transport import Company, Content, Run, Runs, Split, Transport, number, period_kind
+from connectors.nmbrs.transport import Asked, Company, Content, Run, Runs, Split, Transport, number, period_kind
 from hub.sdk.connector import Raw
 from hub.sdk.errors import ConfigError, RecordRejected, TransientError, VendorError
 from hub.sdk.http import Answer, Http, Kind, Refusal
@@ -161,14 +161,15 @@ def _run(row: Raw, year: int) -> Run:
     )
 
 
-async def contents(http: Http, company: str, wanted: Sequence[tuple[Run, Split]]) -> AsyncIterator[Content]:
+async def contents(http: Http, company: str, wanted: Sequence[Asked]) -> AsyncIterator[Content]:
     """The journals of these runs. What is wrong with one run does not stop the others."""
     home = f"/api/companies/{_safe(company)}/runs"
     for start in range(0, len(wanted), AT_ONCE):
         tasks: dict[str, Run] = {}
-        for run, split in wanted[start : start + AT_ONCE]:
+        for one in wanted[start : start + AT_ONCE]:
+            run, path = one.run, f"{home}/{_safe(one.run.id)}/{JOURNALS[one.split]}"
             try:
-                tasks[await task(http, f"{home}/{_safe(run.id)}/{JOURNALS[split]}", {"year": run.year})] = run
+                tasks[one.task or await task(http, path, {"year": run.year})] = run
             except (RecordRejected, TransientError) as error:
                 yield Content(run, trouble=_own(error))
         async for task_id, made in files(http, list(tasks)):
@@ -225,7 +226,7 @@ async def files(http: Http, tasks: Sequence[str]) -> AsyncIterator[tuple[str, by
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_WAIT_S)
     for one in waiting:
-        yield one, TransientError("nmbrs.not_ready")
+        yield one, TransientError("nmbrs.not_ready", task=one)
 
 
 async def _file(http: Http, task_id: str) -> bytes | VendorError | None:

@@ -13,7 +13,7 @@ from connectors.nmbrs import journals
 from connectors.nmbrs.account import named, transport
 from connectors.nmbrs.markup import Unreadable
 from connectors.nmbrs.settings import NmbrsSettings, own
-from connectors.nmbrs.transport import Content, Run, Runs, Split
+from connectors.nmbrs.transport import Asked, Content, Run, Runs
 from hub.sdk.connector import Page, Raw, Since, Whole
 from hub.sdk.errors import ConfigError, TransientError
 from hub.sdk.http import Http
@@ -161,7 +161,7 @@ async def _look(sweep: Sweep, company: str, year: int) -> AsyncIterator[Page]:
         return
     listed = await transport(sweep.http).runs(sweep.http, sweep.names[company], year)
     named_runs = journals.in_order(listed, company)
-    wanted: list[tuple[Run, Split]] = []
+    wanted: list[Asked] = []
     for key, run in named_runs:
         entry = kept["runs"].get(key)
         if not await _eligible(sweep, company, run):
@@ -169,7 +169,8 @@ async def _look(sweep: Sweep, company: str, year: int) -> AsyncIterator[Page]:
         if sweep.settings.only_locked and not run.locked:
             _set_aside(sweep, company, kept, key, run)
         elif _due(sweep, key, run, entry, RECENT_DAYS if recent else OLDER_DAYS):
-            wanted.append((run, (entry or {}).get("split") or sweep.settings.split))
+            known = entry or {}
+            wanted.append(Asked(run, known.get("split") or sweep.settings.split, known.get("task", "")))
     keys = {run.id: key for key, run in named_runs}
     contents = transport(sweep.http).contents(sweep.http, sweep.names[company], wanted)
     async for content in contents:
@@ -279,10 +280,14 @@ def _miss(sweep: Sweep, company: str, kept: State, key: str, content: Content) -
     if isinstance(trouble, TransientError) and trouble.key != "nmbrs.not_ready" and not again:
         sweep.down = sweep.failing and trouble
         sweep.failing = trouble
+    # A file that was not ready is asked for under its task once more; after that a new one is begun.
+    begun = trouble.values.get("task", "") if trouble is not None else ""
+    task = begun if begun != (entry or {}).get("task") else ""
     if entry is not None and entry["hash"]:
-        entry["day"] = ""
+        entry |= {"day": "", "task": task}
         return
-    kept["runs"][key] = {"mark": "missing", "hash": "", "day": "", "count": (entry or {}).get("count", 1)}
+    count = (entry or {}).get("count", 1)
+    kept["runs"][key] = {"mark": "missing", "hash": "", "day": "", "count": count, "task": task}
     said = f"{trouble.key if trouble else ''} {trouble.words if trouble else ''}".strip()
     state = "unreadable" if unreadable else "unavailable"
     sweep.records.append(_raw(company, key, content.run, state, words=said))

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 from lxml import etree
 
 from connectors.nmbrs import markup
-from connectors.nmbrs.transport import Company, Content, Run, Runs, Split, Transport, number, period_kind
+from connectors.nmbrs.transport import Asked, Company, Content, Run, Runs, Split, Transport, number, period_kind
 from hub.sdk.errors import ConfigError, RecordRejected, TransientError
 from hub.sdk.http import Http, Kind, Refusal
 
@@ -179,12 +179,13 @@ def _run(row: Mapping[str, str], year: int) -> Run:
     )
 
 
-async def contents(http: Http, company: str, wanted: Sequence[tuple[Run, Split]]) -> AsyncIterator[Content]:
+async def contents(http: Http, company: str, wanted: Sequence[Asked]) -> AsyncIterator[Content]:
     """The journals of these runs, one call each. What is wrong with one run does not stop the others."""
-    for run, split in wanted:
+    for asked in wanted:
+        run = asked.run
         params = [("CompanyId", company), ("RunId", run.id), ("intYear", str(run.year))]
         try:
-            result = await call(http, "CompanyService", JOURNALS[split], params)
+            result = await call(http, "CompanyService", JOURNALS[asked.split], params)
         except (RecordRejected, TransientError) as error:
             if isinstance(error, TransientError) and error.retry_after is not None:
                 raise

@@ -54,6 +54,15 @@ class Runs:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A run whose journal is asked for. `task`: of a file that was not ready the last time (REST)."""
+
+    run: Run
+    split: Split
+    task: str = ""
+
+
+@dataclass(frozen=True)
 class Content:
     """What came of asking for one run's journal: its XML (empty: no journal), or what went wrong."""
 
@@ -72,7 +81,7 @@ class Transport:
     """Company id -> number of its debtor. A company of which it cannot be known is left out."""
     runs: Callable[[Http, str, int], Awaitable[Runs]]
     """The complete list of one company (id) and year."""
-    contents: Callable[[Http, str, Sequence[tuple[Run, Split]]], AsyncIterator[Content]]
+    contents: Callable[[Http, str, Sequence[Asked]], AsyncIterator[Content]]
     """The journals of these runs of one company (id), in any order."""
     kind: Callable[[Http, str], Awaitable[str]]
     """How a company (id) pays: `month`, `4-weeks`, `week`; empty when that is not known."""

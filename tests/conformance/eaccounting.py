@@ -32,6 +32,7 @@ ADAPTER = Adapter(
     sandbox=_sandbox,
     api="/v2",
     secrets=lambda box: {"access_token": box.grant()[0]},
+    stand=lambda box: sum(len(books["drafts"]) for books in box.books["companies"].values()),
     writes={
         "invoices": Writing(
             "POST",

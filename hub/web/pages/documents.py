@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from hub.catalogue.path import PathId, unknown
 from hub.engine import items
+from hub.engine.choosing import NOT_CHOSEN
 from hub.engine.models import Item, ItemStatus
 from hub.kit.database import HubSession
 from hub.kit.problem import Problem
@@ -127,6 +128,7 @@ async def document(item_id: PathId, visit: Visiting) -> Response:
         story=_story(shown.history),
         chances=chances(shown),
         asked=_asked(shown),
+        not_chosen=any(one.key == NOT_CHOSEN for one in shown.findings),
         postable=item.flow not in ("customers", "payments") and item.raw is not None,
     )
 
@@ -137,7 +139,7 @@ async def posting(item_id: PathId, visit: Visiting) -> Response:
     organisation = visit.account.organisation_id
     async with visit.hub.database.tenant(organisation) as session:
         item = await service.item_of(session, item_id)
-    found = await visit.hub.engine.posting(organisation, item.combi_id, item.flow, item.raw or {})
+    found = await visit.hub.engine.preview_of(organisation, item.combi_id, item.flow, item.raw or {})
     facts: dict[str, Any] = {"item": item, "shown": found}
     if "hx-request" in visit.request.headers:
         return visit.page("posting_part.html", **facts)
@@ -215,6 +217,8 @@ def chances(item: ItemOut) -> list[str]:
     }
     stands = item.booking is not None and item.booking.state not in ("gone", "refused")
     found = [action for action in ACTIONS if item.status in allowed[action]]
+    if item.status == ItemStatus.ignored and not any(one.key == NOT_CHOSEN for one in item.findings):
+        found.remove("retry")
     if stands and item.status != ItemStatus.changed:
         found = [action for action in found if action != "skip"]
     return found

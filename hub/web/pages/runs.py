@@ -1,19 +1,23 @@
 """The runs of a combi, and one run: how it goes while it goes, and how it ended."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
+from markupsafe import escape
 from starlette.responses import Response, StreamingResponse
 
 from hub.catalogue.path import PathId, unknown
 from hub.engine.models import Run
+from hub.kit import text
+from hub.kit.database import HubSession
 from hub.organisations import html
 from hub.runs import repository, service
 from hub.runs.schemas import RunOut
 from hub.statistics import repository as log_rows
 from hub.statistics import service as figures
+from hub.statistics.schemas import LogLine
 from hub.web.pages.combis import combi_facts
 from hub.web.pages.visit import Acting, PageRoute, Visit, Visiting, go
 
@@ -50,15 +54,9 @@ async def run(run_id: PathId, visit: Visiting) -> Response:
     async with visit.hub.database.tenant(visit.account.organisation_id) as session:
         found = await service.run_of(session, run_id)
         combi = await combi_facts(session, found.combi_id, visit.language)
-        rows = await log_rows.log(session, found.combi_id, LAST_LINE, LINES + 1, level=None, run_id=run_id, q=None)
-    return visit.page(
-        "run.html",
-        place="combis",
-        combi=combi,
-        **shown(service.run_out(found, visit.language)),
-        lines=[figures.log_line(row, visit.language) for row in rows[:LINES]],
-        more_lines=len(rows) > LINES,
-    )
+        lines = await _lines(session, found, visit.language)
+    facts = shown(service.run_out(found, visit.language), lines)
+    return visit.page("run.html", place="combis", combi=combi, **facts)
 
 
 @router.get("/runs/{run_id}/progress")
@@ -80,24 +78,37 @@ async def cancel(run_id: PathId, sent: Acting) -> Response:
 
 
 async def _pieces(visit: Visit, found: Run) -> AsyncIterator[str]:
-    number = 0
+    number, told = 0, ""
     async for seen in service.watch(visit.hub, visit.account.organisation_id, found.id):
         if seen is None:
             yield service.STILL_HERE
             continue
-        number += 1
+        lines: list[LogLine] = []
         if isinstance(seen, Run):
             now = service.run_out(seen, visit.language)
+            async with visit.hub.database.tenant(visit.account.organisation_id) as session:
+                lines = await _lines(session, seen, visit.language)
         else:
             now = service.run_out(found, visit.language).model_copy(update=dict(seen))
-        piece = html.render(visit.request, "run_state.html", may_act=visit.may_act, **shown(now))
-        yield service.event(number, "piece", piece)
+        piece = html.render(visit.request, "run_body.html", may_act=visit.may_act, **shown(now, lines))
+        yield service.event(number := number + 1, "piece", piece)
+        if now.status != told:
+            told = now.status
+            key = {"queued": "runs.waits", "running": "runs.goes"}.get(told, "")
+            said = text.sentence(key, visit.language) if key else now.outcome.sentence if now.outcome else ""
+            yield service.event(number := number + 1, "said", str(escape(said)))
         if isinstance(seen, Run):
             yield service.event(number + 1, "finished", "")
 
 
-def shown(run: RunOut) -> dict[str, Any]:
-    """A run and its counts per flow; how a document came to be booked is one figure here."""
+async def _lines(session: HubSession, run: Run, language: str) -> list[LogLine]:
+    """The newest lines of a run's log, one more than are shown."""
+    rows = await log_rows.log(session, run.combi_id, LAST_LINE, LINES + 1, level=None, run_id=run.id, q=None)
+    return [figures.log_line(row, language) for row in rows]
+
+
+def shown(run: RunOut, lines: Sequence[LogLine] = ()) -> dict[str, Any]:
+    """A run with its lines and its counts per flow; how a document came to be booked is one figure here."""
     flows = []
     for flow, tally in run.counts.items():
         if flow == "calls" or not any(tally.values()):
@@ -105,7 +116,7 @@ def shown(run: RunOut) -> dict[str, Any]:
         booked = sum(tally.get(kind, 0) for kind in ("booked", "update", "adopt"))
         wanting = sum(tally.get(kind, 0) for kind in ("finding", "rejected", "unknown"))
         flows.append((flow, tally.get("new", 0), booked, tally.get("ignored", 0), wanting))
-    return {"run": run, "flows": flows}
+    return {"run": run, "flows": flows, "lines": lines[:LINES], "more_lines": len(lines) > LINES}
 
 
 def _id(written: str) -> UUID | None:

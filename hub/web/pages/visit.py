@@ -42,7 +42,8 @@ class PageRoute(APIRoute):
             try:
                 return await handle(request)
             except NobodyHere:
-                return RedirectResponse(f"/login?next={quote(_own_page(request))}", 303)
+                page = _own_page(request)
+                return RedirectResponse(f"/login?next={quote(page)}" if page != "/" else "/login", 303)
             except BadForm:
                 return html.message(request, 403, "web.bad_form")
             except RequestValidationError:

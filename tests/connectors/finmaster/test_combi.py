@@ -182,7 +182,7 @@ async def test_a_missing_right_to_mark_leaves_the_booking_and_is_told(pair: Pair
     await pair.run()
     await pair.run()
     log = (await pair.api.get(f"{pair.place}/log?limit=200")).json()["data"]
-    assert [one["key"] for one in log].count("finding.loket.no_right_mark") == 1
+    assert [one["key"] for one in log].count("loket.no_right_mark") == 1
     assert pair.finmaster.balance() == MONTH
 
 

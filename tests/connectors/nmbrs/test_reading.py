@@ -35,21 +35,22 @@ class Reader:
     today: date = TODAY
     cursor: Any = None
     wholes: dict[str, Whole] = field(default_factory=dict)
+    found: list[Raw] = field(default_factory=list)
+    """What the last night read, also when it ended badly."""
 
     async def night(self, days: int = 0, *, thorough: bool = False) -> list[Raw]:
         """The records of a night's reading, `days` later; calls are counted anew."""
         self.today += timedelta(days=days)
         self.box.calls.clear()
-        self.wholes = {}
-        found: list[Raw] = []
+        self.wholes, self.found = {}, []
         since = Since(self.cursor, self.start, self.companies, thorough, self.today)
         async with self.connect(self.way) as http:
             async for page in STREAM.read(http, since, self.settings):
-                self._keep(page, found)
-        return found
+                self._keep(page)
+        return self.found
 
-    def _keep(self, page: Page, found: list[Raw]) -> None:
-        found += page.records
+    def _keep(self, page: Page) -> None:
+        self.found += page.records
         self.wholes |= {one.prefix: one for one in page.wholes}
         if page.cursor is not None:
             self.cursor = json.loads(dumps(page.cursor))
@@ -385,15 +386,11 @@ async def test_a_company_without_rights_does_not_stop_the_others(reader: Reader,
         reader.box.switches["rest_faults"] = {f"/companies/{depot['uuid']}/": "40303"}
     else:
         reader.box.switches["run_faults"] = {depot["id"]: "2004"}
-    found: list[Raw] = []
     with pytest.raises(ConfigError) as refused:
-        async with reader.connect(way) as http:
-            since = Since(None, None, ("2", "1"), False, TODAY)
-            async for page in STREAM.read(http, since, reader.settings):
-                found += page.records
+        await reader.night()
     assert refused.value.key == "nmbrs.no_rights"
-    assert {one["company"] for one in found} == {"1"}
-    assert len(found) == 5
+    assert {one["company"] for one in reader.found} == {"1"}
+    assert len(reader.found) == 5
 
 
 async def test_reading_that_stopped_goes_on_where_it_was(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,6 +411,31 @@ async def test_reading_that_stopped_goes_on_where_it_was(reader: Reader, monkeyp
     monkeypatch.setattr(runs, "TOGETHER_S", 0.0)
     await reader.night()
     assert set(reader.wholes) == {"1:2026:", "2:2026:", "3:2026:"}
+
+
+async def test_a_file_that_was_not_ready_is_asked_for_under_its_task_and_then_begun_anew(
+    reader: Reader, impatient: None
+) -> None:
+    reader.way = "oauth"
+    reader.box.switches["tasks_pending"] = 2
+    assert set(states(await reader.night()).values()) == {"unavailable", "unlocked"}
+    tasks = len(reader.box.books["tasks"])
+    await reader.night()
+    assert len(reader.box.books["tasks"]) == tasks
+    found = await reader.night()
+    assert len(reader.box.books["tasks"]) == tasks * 2, "the old ones are not waited for any longer"
+    assert set(states(found).values()) == {"unavailable"}
+    for task in reader.box.books["tasks"].values():
+        task["left"] = 0
+    assert set(states(await reader.night()).values()) == {"journal"}
+    assert len(reader.box.books["tasks"]) == tasks * 2
+
+
+async def test_a_run_that_is_listed_twice_is_one_run(reader: Reader) -> None:
+    plain = reader.box._runs
+    reader.box._runs = lambda company, year: plain(company, year) * 2  # type: ignore[method-assign]
+    assert len(ids(await reader.night())) == 5
+    assert not any("#" in one for one in reader.wholes["1:2026:"].source_ids)
 
 
 async def test_a_list_with_a_record_that_makes_no_sense_proves_nothing(reader: Reader) -> None:
