@@ -54,6 +54,16 @@ async def test_progress_comes_as_pieces_of_the_page_and_ends(office: Office) -> 
     assert "Klaar, met aandachtspunten" in answer.text
 
 
+async def test_the_lines_of_a_run_come_as_csv_too(office: Office) -> None:
+    combi = await office.combi()
+    run = (await office.rows("SELECT id FROM run"))[0].id
+    for path in (f"/combis/{combi}/lines.csv?run={run}", f"/combis/{combi}/lines.csv"):
+        answer = await office.browser.get(path)
+        assert answer.headers["content-type"].startswith("text/csv")
+        assert "Factuur F2026-0423 geboekt als VERK 20260423." in answer.text
+    assert (await office.browser.get(f"/combis/{combi}/lines.csv?run={combi}")).text.count("\n") == 1
+
+
 async def test_a_run_can_be_stopped(office: Office) -> None:
     combi = await office.combi()
     run = (await office.post(f"/combis/{combi}/run")).headers["location"]
@@ -85,8 +95,8 @@ async def test_paused_nothing_runs_until_it_is_switched_on(office: Office) -> No
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/log", "/log.csv", "/runs", "/statistics", "/statistics.csv", "/reconciliation", "/reconciliation.csv",
-     "/edit", "/edit/accounts", "/mappings/ledger_accounts", "/delete", "/relink/source", "/fix/journal", "/history"],
+    ["", "/log", "/log.csv", "/lines.csv", "/runs", "/statistics", "/statistics.csv", "/reconciliation",
+     "/reconciliation.csv", "/edit", "/edit/accounts", "/mappings/ledger_accounts", "/delete", "/relink/source", "/fix/journal", "/history"],
 )  # fmt: skip
 async def test_nobody_sees_a_combi_of_others(office: Office, path: str) -> None:
     combi = await office.combi() if path in ("", "/log") else uuid4()
