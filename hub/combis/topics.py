@@ -11,7 +11,7 @@ from hub.engine import registry
 from hub.engine import settings as combi_settings
 from hub.engine.recipe import Recipe
 
-NAMES = ("administrations", "start", "accounts", "mapping", "booking", "extras")
+NAMES = ("administrations", "start", "accounts", "mapping", "centres", "booking", "extras")
 """In the order of asking."""
 START_DATE = "start_date"
 SCHEDULE = "schedule"
@@ -20,6 +20,10 @@ _PLACED = {
     "administrations": "administrations",
     "ignored_companies": "administrations",
     "revenue_account": "accounts",
+    "account_mode": "accounts",
+    "cost_centre_mode": "accounts",
+    "selection": "start",
+    "own_link_off": "administrations",
     "flows": "extras",
     START_DATE: "start",
     SCHEDULE: "extras",
@@ -41,11 +45,11 @@ class Topic:
 def topics(recipe: Recipe) -> list[Topic]:
     """The pages of a pair's installation; every question stands on exactly one of them."""
     fields = asked(recipe)
-    model = combi_settings.model(recipe.source, recipe.target).model_fields
+    model = combi_settings.model_of(recipe).model_fields
     found = []
     for name in NAMES:
         mine = tuple(field for field in fields if _topic_of(field, model.get(field)) == name)
-        table = _table_of(recipe, fields) if name == "mapping" else ""
+        table = _table_of(recipe, fields, name)
         if mine or table:
             found.append(Topic(name, mine, table))
     return found
@@ -53,21 +57,24 @@ def topics(recipe: Recipe) -> list[Topic]:
 
 def asked(recipe: Recipe) -> list[str]:
     """The fields that are asked: those the recipe names, else all; what belongs to every combi comes in any case."""
-    model = combi_settings.model(recipe.source, recipe.target).model_fields
+    model = combi_settings.model_of(recipe).model_fields
     wanted = list(recipe.questions or model)
     if "administrations" in registry.get(recipe.target).options:
         wanted.insert(0, "administrations")
     else:
         wanted = [field for field in wanted if field != "administrations"]
-    wanted += [START_DATE, SCHEDULE]
+    wanted += [SCHEDULE] if any(field.startswith("start_") for field in wanted) else [START_DATE, SCHEDULE]
     known = {*model, START_DATE, SCHEDULE} - set(_ASKED_WITH)
     return [field for field in dict.fromkeys(wanted) if field in known]
 
 
-def _table_of(recipe: Recipe, fields: list[str]) -> str:
-    """The table of ledger accounts, where documents are booked on accounts that the target can list."""
-    listed = "accounts" in registry.get(recipe.target).options
-    return "ledger_accounts" if listed and ("revenue_account" in fields or "journals" in recipe.flows) else ""
+def _table_of(recipe: Recipe, fields: list[str], topic: str) -> str:
+    """The mapping table of a page, where documents are booked on what the target can list; empty for most pages."""
+    options = registry.get(recipe.target).options
+    journals = "journals" in recipe.flows
+    if topic == "mapping" and "accounts" in options and (journals or "revenue_account" in fields):
+        return "ledger_accounts"
+    return "cost_centres" if topic == "centres" and "cost_centres" in options and journals else ""
 
 
 def topic_of(recipe: Recipe, field: str) -> str:

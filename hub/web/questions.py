@@ -30,6 +30,8 @@ ALL, OTHER = "all", "other"
 BLANK_ROWS = 2
 LIKENESS = 0.55
 """From which likeness of two names one is proposed for the other."""
+_RIGHT_SIDE = {"ledger_accounts": "default_revenue_account", "cost_centres": "default_cost_centre"}
+"""Mapping table -> a setting with the same live list."""
 _FIRST_PROPOSED = ("journal",)
 """Lists whose likeliest entry stands first, and is right for nearly everybody."""
 _LEGAL_FORM = re.compile(r"\b(b\.?v\.?|n\.?v\.?|v\.?o\.?f\.?|holding)(?!\w)|[^a-z ]", re.IGNORECASE)
@@ -91,7 +93,7 @@ class Answers:
 
 async def ask(hub: Hub, combi: Combi, recipe: Recipe, topic: Topic, language: str) -> list[Question]:
     """The questions of a page with their lists read from the packages just now."""
-    model = combi_settings.model(recipe.source, recipe.target).model_fields
+    model = combi_settings.model_of(recipe).model_fields
     listed = [name for name in topic.fields if name in model and topics.choice_of(model[name])]
     found = await asyncio.gather(*(_choices(hub, combi, name) for name in listed))
     choices = dict(zip(listed, found, strict=True))
@@ -123,7 +125,7 @@ def _question(
     if name == SCHEDULE:
         options = [(one.value, text.sentence(f"settings.schedule.{one.value}", language)) for one in Schedule]
         return replace(plain, kind="select", value=combi.schedule, options=options)
-    info = combi_settings.model(recipe.source, recipe.target).model_fields[name]
+    info = combi_settings.model_of(recipe).model_fields[name]
     value, kind = settings[name], topics.type_of(info)
     if name == "administrations":
         return _administrations(plain, settings, choices)
@@ -142,6 +144,8 @@ def _question(
             plain, kind="radios", value=str(value), options=[(one, word(recipe, name, one, language)) for one in words]
         )
     shown = "" if value is None else str(value)
+    if name == "start_year" and not shown and "start" not in combi.answered:
+        shown = str(today.year)
     if kind is bool:
         return replace(plain, kind="checkbox", value="yes" if value else "")
     return replace(plain, kind="number" if kind is int else "date" if kind is date else "text", value=shown)
@@ -338,7 +342,7 @@ def shown_again(questions: Sequence[Question], form: Mapping[str, str], wrong: M
     return again
 
 
-async def accounts(hub: Hub, combi: Combi) -> list[tuple[str, str]]:
-    """The ledger accounts that can be chosen, by number and name; empty when the package could not be asked."""
-    choices = await _choices(hub, combi, "default_revenue_account")
+async def right_side(hub: Hub, combi: Combi, table: str) -> list[tuple[str, str]]:
+    """What can stand right in a mapping table, by number and name; empty when the package could not be asked."""
+    choices = await _choices(hub, combi, _RIGHT_SIDE[table])
     return _pairs(choices.options) if choices is not None else []

@@ -29,6 +29,10 @@ async def browser() -> AsyncIterator[Browser]:
 async def site(
     config: Config, services: Services, database: Database, clean: None, browser: Browser, tmp_path: Path
 ) -> AsyncIterator[Stage]:
-    """The hub beside the sandboxes, empty."""
+    """The hub beside the sandboxes, empty. Whatever a test does, no page asks for anything of anybody else."""
     async with stage(config, services, browser, tmp_path) as built:
         yield built
+        for context in browser.contexts:
+            await context.close()
+    assert built.strangers == []
+    assert built.complaints == []

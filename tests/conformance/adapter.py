@@ -50,6 +50,8 @@ class Adapter:
     """What a customer of the seeded sandbox types here to link it by the way that we advise: connect field -> value."""
     consents: Callable[[Any], Mapping[str, str]] = lambda _: {}
     """What they type on the package's own consent page, beyond what stands there already."""
+    stand: Callable[[Any], int] | None = None
+    """How many documents stand in the books, all administrations together."""
 
     def connect(
         self, box: Sandbox, credentials: FixedCredentials | None = None, limiter: NoLimit | None = None

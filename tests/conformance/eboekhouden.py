@@ -39,6 +39,8 @@ ADAPTER = Adapter(
     sandbox=_sandbox,
     api="/v1",
     secrets=lambda box: {"session_token": box.open()},
+    types=lambda box: {"api_token": next(iter(box.administration()["tokens"]))},
+    stand=lambda box: sum(len(books["mutations"]) for books in box.books["administrations"].values()),
     writes={
         "invoices": Writing("POST", "/mutation", _sale, lambda _: key("invoice:1"), _mutations),
         "journals": Writing("POST", "/mutation", lambda _: payroll(), lambda _: key("run:1", "journals"), _mutations),

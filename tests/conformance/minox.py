@@ -36,6 +36,7 @@ ADAPTER = Adapter(
     api="/api/1",
     secrets=lambda box: {"access_token": box.grant()[0]},
     oauth_client={"client_id": "hub", "client_secret": "client-secret-of-the-hub"},
+    stand=lambda box: sum(len(box.batches(f"41207/{own}")) for own in box.books["tenants"]["41207"]["administrations"]),
     writes={
         "invoices": Writing(
             "PUT",

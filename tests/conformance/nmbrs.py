@@ -34,6 +34,7 @@ ADAPTER = Adapter(
     sandbox=sandbox,
     api="",
     secrets=lambda box: {"api_token": TOKEN},
+    types=lambda _: {"email": OWNER, "api_token": TOKEN},
     reads={"journals": Reading("/CompanyService", ids)},
     fields={"email": OWNER},
 )
