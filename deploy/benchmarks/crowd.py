@@ -14,7 +14,7 @@ from deploy.benchmarks.report import Row
 from deploy.benchmarks.stage import Child, Packages, Stage
 from hub.engine.schedule import Schedule
 
-PATIENCE_S = 400
+PATIENCE_S = 1200
 
 
 async def same_slot(stage: Stage) -> list[Row]:

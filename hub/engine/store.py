@@ -7,12 +7,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.documents import Finding
 from hub.engine.context import Context
 from hub.kit import json
+from hub.kit.database import text
 from hub.kit.ids import new_id
 from hub.kit.log import redact_text
 from hub.sdk.connector import Existing, Key
