@@ -1,8 +1,8 @@
-"""Visma eAccounting: draft invoices and customers there, paid invoices back."""
+"""Visma eAccounting: draft invoices, customers and vouchers there, paid invoices back."""
 
 from pathlib import Path
 
-from connectors.eaccounting import articles, company, customers, drafts, invoices, payments
+from connectors.eaccounting import articles, company, customers, drafts, invoices, journals, payments
 from connectors.eaccounting.refusal import refusal
 from connectors.eaccounting.settings import EaccountingSettings
 from hub.sdk.connector import Connector, Settlements, TargetWriter
@@ -17,6 +17,7 @@ CONNECTOR = Connector(
         "article_codings": company.article_codings,
         "payment_terms": company.payment_terms,
         "accounts": company.accounts,
+        "cost_centres": company.cost_centres,
     },
     master=company.master,
     targets={
@@ -40,6 +41,14 @@ CONNECTOR = Connector(
             update=customers.update,
             match=customers.match,
             match_is_proof=True,
+        ),
+        "journals": TargetWriter(
+            encode=journals.encode,
+            validate=journals.validate,
+            find=journals.find,
+            write=journals.write,
+            reversal=journals.reversal,
+            index=journals.index,
         ),
     },
     settlements={"invoices": Settlements(read=payments.read, confirm=payments.confirm)},

@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from connectors.eaccounting import ledger
 from connectors.eaccounting.listing import everything
 from connectors.eaccounting.reading import flag, ident, one_of, percentage, text, whole
 from hub.accounting.chart import Master
@@ -99,10 +100,19 @@ async def payment_terms(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
     return [Option(one.id, one.name) for one in await _terms(http)]
 
 
-async def accounts(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
-    """The revenue accounts of the codings in use."""
+async def accounts(http: Http, chosen: Mapping[str, Any]) -> Sequence[Option]:
+    """The revenue accounts of the codings in use; all accounts where only journal entries flow."""
+    if set(chosen.get("flows") or ()) == {"journals"}:
+        listed = (await ledger.read(http, {}))[1]
+        return [Option(one.number, f"{one.number} {one.name}") for one in listed if not one.blocked]
     names = {number: one.name for one in reversed(await _codings(http)) for number in one.accounts.values()}
     return [Option(number, f"{number} {name}") for number, name in sorted(names.items())]
+
+
+async def cost_centres(http: Http, _: Mapping[str, Any]) -> Sequence[Option]:
+    """The cost centre items."""
+    listed = (await ledger.read(http, {}))[3]
+    return [Option(one.id, f"{one.id} {one.name}") for one in listed]
 
 
 async def master(http: Http, administration: str) -> Master:
@@ -126,8 +136,16 @@ async def master(http: Http, administration: str) -> Master:
         unit=_unit(await everything(http, "/units")),
     )
     currency, name = text(found.get("CurrencyCode")).upper() or "EUR", text(found.get("Name"))
-    extra = {"company": company.model_dump_json()}
-    return Master(administration=administration, name=name, currency=currency, extra=extra)
+    books, found_accounts, years, centres = await ledger.read(http, found)
+    return Master(
+        administration=administration,
+        name=name,
+        currency=currency,
+        accounts=tuple(found_accounts) if books.listed else None,
+        fiscal_years=tuple(years) if books.listed else None,
+        cost_centres=tuple(centres) if books.listed else None,
+        extra={"company": company.model_dump_json(), "ledger": books.model_dump_json()},
+    )
 
 
 @lru_cache(maxsize=16)

@@ -52,12 +52,15 @@ def _meta(body: object) -> tuple[int | None, int | None]:
     return whole(meta.get("TotalNumberOfResults")), whole(meta.get("TotalNumberOfPages"))
 
 
-async def everything(http: Http, path: str) -> list[Raw]:
-    """The whole list. Raises TransientError when it kept moving while it was read: then absence proves nothing."""
+async def everything(http: Http, path: str, condition: str = "") -> list[Raw]:
+    """The whole list, or what a condition lets through where it is taken.
+
+    Raises TransientError when it kept moving while it was read: then absence proves nothing.
+    """
     for _ in range(ATTEMPTS):
         found: list[Raw] = []
         totals: set[int] = set()
-        async for records, total in pages(http, path):
+        async for records, total in pages(http, path, condition):
             found += records
             totals |= {total} if total is not None else set()
         different = {ident(row.get("Id")) or str(at) for at, row in enumerate(found)}

@@ -12,7 +12,7 @@ from hub.sdk.reading import perhaps_day as day
 
 __all__ = ["amount", "cut", "day", "flag", "text", "whole"]
 
-_MARK = re.compile(r"#([0-9a-f]{12})(?![0-9a-f])")
+MARK = re.compile(r"#([0-9a-f]{12})(?![0-9a-f])")
 
 
 def ident(value: object) -> str:
@@ -47,7 +47,7 @@ def one_of(body: object) -> Raw:
 
 def mark_of(record: Raw) -> str:
     """Our key on a document; empty when it bears none."""
-    found = _MARK.search(text(record.get("OurReference")).lower())
+    found = MARK.search(text(record.get("OurReference")).lower())
     return found[1] if found else ""
 
 

@@ -34,4 +34,4 @@ def refusal(answer: Answer) -> Refusal | None:
     if code == 2000 and _VAT.search(message):
         verdict = replace(verdict, key="eaccounting.vat_number_refused", field="invalid_vat_number")
     waits = _SECONDS.search(message) if verdict.kind == "transient" else None
-    return replace(verdict, words=words, retry_after=float(waits[1]) if waits else None)
+    return replace(verdict, words=words, retry_after=float(waits[1]) if waits and int(waits[1]) else None)

@@ -36,7 +36,26 @@ COLLECTIONS = {
     "articleaccountcodings": "codings",
     "units": "units",
     "termsofpayments": "terms",
+    "fiscalyears": "years",
+    "costcenters": "centres",
+    "vouchers": "vouchers",
 }
+ACCOUNTING = ("accounts", "vouchers")
+"""What the sales scope does not open (dossier 3)."""
+VOUCHER: Mapping[str, tuple[type, int]] = {
+    "VoucherDate": (str, 25), "VoucherText": (str, 1000), "Rows": (list, 0), "NumberSeries": (str, 5),
+}  # fmt: skip
+VOUCHER_ROW: Mapping[str, tuple[type, int]] = {
+    "AccountNumber": (int, 0), "DebitAmount": (Decimal, 2), "CreditAmount": (Decimal, 2), "TransactionText": (str, 60),
+    "CostCenterItemId1": (str, 36), "CostCenterItemId2": (str, 36), "CostCenterItemId3": (str, 36),
+    "ProjectId": (str, 36), "VatCodeId": (str, 36), "VatAmount": (Decimal, 2),
+}  # fmt: skip
+CHART = {
+    "1100": "Bank", "1710": "Af te dragen loonheffing", "1740": "Te betalen nettolonen", "4000": "Brutolonen",
+    "4010": "Sociale lasten", "4999": "Nog te rubriceren", "8000": "Omzet hoog", "8005": "Omzet goederen hoog",
+    "8010": "Omzet laag", "8015": "Omzet goederen laag", "8090": "Omzet nul", "8100": "Omzet EU",
+    "8110": "Omzet buiten EU", "8200": "Omzet verlegd",
+}  # fmt: skip
 CUSTOMER: Mapping[str, tuple[type, int]] = {
     "CustomerNumber": (str, 16), "CorporateIdentityNumber": (str, 20), "Name": (str, 50), "EmailAddress": (str, 255),
     "ContactPersonName": (str, 100), "ContactPersonEmail": (str, 255), "Telephone": (str, 50), "MobilePhone": (str, 50),
@@ -121,6 +140,8 @@ class EaccountingSandbox(Sandbox):
             "vies": "checksum",  # checksum | format | off
             "from_draft": True,  # whether an invoice shows CreatedFromDraftId
             "future_dates": "accept",  # accept | refuse, on convert
+            "voucher_filter": "supported",  # supported | refused | ignored, on words and on dates
+            "voucher_rows": True,  # whether lists show the rows of vouchers
             "search_lag": 0,  # so many searches miss the newest document
             "error_status": {},  # {code: status}
             "sandbox_client": False,  # True: 4034
@@ -156,7 +177,7 @@ class EaccountingSandbox(Sandbox):
     def add_company(self, name: str, own: str = "") -> str:
         """A company with the Dutch VAT codings; its id."""
         own = own or self.new_id("company")
-        books: Record = {one: {} for one in (*COLLECTIONS.values(), "attachments", "payments")}
+        books: Record = {one: {} for one in (*COLLECTIONS.values(), "accounts", "attachments", "payments")}
         self.books["companies"][own] = books
         numbers = {"Hoog": ("21", "8000"), "Laag": ("9", "8010"), "Nul": ("0", "8090")}
         for rate_name, (rate, account) in numbers.items():
@@ -175,9 +196,39 @@ class EaccountingSandbox(Sandbox):
             "Email": "administratie@vink.example", "CompanyIdentifier": own, "ProductVariant": 5, "CompanyStatus": 1,
             "TermsOfPaymentId": next(iter(books["terms"])), "UsesReverseConstructionVat": True,
             "ShowPricesExclVatPC": True, "KeepOriginalDraftDate": False, "NextCustomerNumber": 1,
-            "NextCustomerInvoiceNumber": 1001, "AccountingLockedTo": None,
+            "NextCustomerInvoiceNumber": 1001, "AccountingLockedTo": None, "UsesCostCenter": True,
         }  # fmt: skip
+        for year in (2025, 2026):
+            self.add_year(f"{year}-01-01", f"{year}-12-31", own)
+        items = [{"Id": self.new_id("item"), "Name": name, "ShortName": code, "IsActive": True}
+                 for code, name in (("10", "Kantoor"), ("20", "Buitendienst"))]  # fmt: skip
+        centre = {"Id": self.new_id("centre"), "Name": "Afdeling", "Number": 1, "IsActive": True, "Items": items}
+        self.put("centres", centre, own)
         return own
+
+    def add_year(self, start: str, end: str, company: str = "", chart: Mapping[str, str] = CHART) -> Record:
+        """A fiscal year with a chart of its own."""
+        books = self.company(company)
+        year = {"Id": self.new_id("year"), "StartDate": start, "EndDate": end, "IsLockedForAccounting": False,
+                "BookkeepingMethod": 0}  # fmt: skip
+        books["accounts"][year["Id"]] = {
+            number: {"Number": number, "Name": name, "FiscalYearId": year["Id"], "IsActive": True,
+                     "IsCostCenterAllowed": number >= "4000", "IsBlockedForManualBooking": False}
+            for number, name in chart.items()
+        }  # fmt: skip
+        return self.put("years", year, company)
+
+    def vouchers(self, company: str = "") -> list[Record]:
+        """All vouchers."""
+        return list(self.company(company)["vouchers"].values())
+
+    def posted(self, company: str = "") -> dict[str, Decimal]:
+        """Debit less credit per account, over all vouchers, without accounts that stand at nothing."""
+        sums: dict[str, Decimal] = {}
+        for one in (row for made in self.vouchers(company) for row in made["Rows"]):
+            own = str(one["AccountNumber"])
+            sums[own] = sums.get(own, Decimal(0)) + one["DebitAmount"] - one["CreditAmount"]
+        return {own: total for own, total in sums.items() if total}
 
     def company(self, own: str = "") -> Record:
         """The books of one company; without id, of the first."""
@@ -194,7 +245,7 @@ class EaccountingSandbox(Sandbox):
                 self._numbers.setdefault((company, name), {})[str(record[name])] = record["Id"]
         return record
 
-    def grant(self, company: str = "", scopes: Iterable[str] = SCOPES[:3]) -> tuple[str, str]:
+    def grant(self, company: str = "", scopes: Iterable[str] = (*SCOPES[:3], SCOPES[4])) -> tuple[str, str]:
         """An access token and a refresh token, as after a consent."""
         company = company or next(iter(self.books["companies"]))
         access, refresh = self.token(), self.token()
@@ -427,7 +478,8 @@ class EaccountingSandbox(Sandbox):
         if self.switches["sandbox_client"]:
             raise Refused(4034, "Not allowed with sandbox client")
         scopes = set(facts["scopes"])
-        if not scopes & ({"ea:sales"} if request.method != "GET" else {"ea:sales", "ea:sales_readonly"}):
+        opened = {"ea:accounting"} if path.split("/")[0].lower() in ACCOUNTING else {"ea:sales"}
+        if not scopes & (opened if request.method != "GET" else opened | {f"{one}_readonly" for one in opened}):
             raise Refused(4006, "No access to scopes")
         company: str = facts["company"]
         if self.company(company)["settings"]["CompanyStatus"] == 0:
@@ -454,6 +506,10 @@ class EaccountingSandbox(Sandbox):
             return json_response(books["settings"])
         if name == "salesdocumentattachments" and request.method == "POST":
             return self._attach(company, rest, await _object(request))
+        if name == "accounts" and request.method == "GET":
+            return self._accounts(request, rest, company)
+        if name == "vouchers" and "/" in rest and request.method == "GET":
+            return self._single("vouchers", rest.partition("/")[2], company)
         collection = COLLECTIONS.get(name)
         if collection is None:
             return Response("", 404)
@@ -472,8 +528,9 @@ class EaccountingSandbox(Sandbox):
     async def _write(self, request: Request, collection: str, rest: str, company: str) -> Response:
         act: Callable[..., Record] | None = {
             "customers": self._customer, "articles": self._article, "drafts": self._draft,
+            "vouchers": self._voucher,
         }.get(collection)  # fmt: skip
-        if act is None or (request.method == "POST") == bool(rest):
+        if act is None or (request.method == "POST") == bool(rest) or (rest and collection == "vouchers"):
             return Response("", 405)
         if rest and rest not in self.company(company)[collection]:
             raise Refused(3000, "Resource not found")
@@ -508,9 +565,22 @@ class EaccountingSandbox(Sandbox):
             raise Refused(2000, "The page or page size is out of range")
         size = min(size, self.switches["page_cap"])
         found = self._matching(collection, company, asked.get("$filter", ""), asked.get("$orderby", ""))
+        return self._paged(request, collection, found, page, size)
+
+    def _accounts(self, request: Request, year: str, company: str) -> Response:
+        found = self.company(company)["accounts"].get(year)
+        if found is None:
+            raise Refused(3001, "Fiscal year does not exist")
+        page, size = _whole(request.query_params.get("$page"), 1), _whole(request.query_params.get("$pagesize"), 50)
+        return self._paged(request, "accounts", list(found.values()), page, min(size, self.switches["page_cap"]))
+
+    def _paged(self, request: Request, collection: str, found: list[Record], page: int, size: int) -> Response:
+        asked = request.query_params
         if since := asked.get("modifiedSinceUtc"):
             found = [one for one in found if str(one.get("ModifiedUtc", "")) >= since]
         shown = [self._shown(collection, one) for one in found[(page - 1) * size : page * size]]
+        if collection == "vouchers" and not self.switches["voucher_rows"]:
+            shown = [{name: value for name, value in one.items() if name != "Rows"} for one in shown]
         if self.switches["lists"] == "bare":
             return json_response(shown)
         meta = {
@@ -529,7 +599,7 @@ class EaccountingSandbox(Sandbox):
         if order and self.switches["order_by"] == "refused":
             raise Refused(2000, f"Ordering by {order} is not supported")
         found = self._in_order(collection, company, order)
-        if collection in ("drafts", "invoices") and self._missed < self.switches["search_lag"]:
+        if collection in ("drafts", "invoices", "vouchers") and self._missed < self.switches["search_lag"]:
             self._missed += 1
             newest = max(records.values(), key=lambda one: one["CreatedUtc"], default=None)
             found = [one for one in found if one is not newest]
@@ -550,7 +620,11 @@ class EaccountingSandbox(Sandbox):
     def _test(self, condition: str) -> Callable[[Record], bool] | None:
         if not condition:
             return None
-        for field, switch in (("OurReference", "reference_filter"), ("PaymentStatus", "status_filter")):
+        for field, switch in (
+            ("OurReference", "reference_filter"),
+            ("PaymentStatus", "status_filter"),
+            ("Voucher", "voucher_filter"),
+        ):
             if field in condition and self.switches[switch] != "supported":
                 if self.switches[switch] == "ignored":
                     return None
@@ -558,6 +632,9 @@ class EaccountingSandbox(Sandbox):
         if match := re.fullmatch(r"contains\((\w+),'((?:[^']|'')*)'\)", condition):
             name, part = match[1], match[2].replace("''", "'").lower()
             return lambda one: part in str(one.get(name) or "").lower()
+        if " and " in condition:
+            tests = [self._test(part) for part in condition.split(" and ")]
+            return lambda one: all(test(one) for test in tests if test is not None)
         if match := re.fullmatch(r"(\w+) (eq|ne|gt|ge|lt|le) (?:'((?:[^']|'')*)'|(\S+))", condition):
             name, op = match[1], match[2]
             wanted: Any = match[3].replace("''", "'") if match[3] is not None else _literal(match[4])
@@ -570,6 +647,9 @@ class EaccountingSandbox(Sandbox):
             if self.switches["vat_percent"] == "fraction":
                 return {**record, "VatRatePercent": rate / 100}
             return {name: value for name, value in record.items() if name != "VatRatePercent"}
+        if collection == "vouchers":
+            dated = {"VoucherDate": f"{record['VoucherDate']}T00:00:00"} if self.switches["dates"] == "datetime" else {}
+            return {**record, **dated}
         if collection not in ("drafts", "invoices"):
             return record
         shown = record
@@ -714,6 +794,47 @@ class EaccountingSandbox(Sandbox):
         return base | {"Text": given.get("Text") or article["Name"], "ArticleNumber": article["Number"],
                        "Amount": amount, "VatRate": rate, "Quantity": quantity, "UnitPrice": price,
                        "DiscountPercentage": discount}  # fmt: skip
+
+    def _voucher(self, company: str, body: Record, _: str = "") -> Record:
+        self._checked(body, VOUCHER)
+        self._required(body, ("VoucherDate", "VoucherText", "Rows"))
+        books, on = self.company(company), str(body["VoucherDate"])[:10]
+        year = next((one for one in books["years"].values() if one["StartDate"] <= on <= one["EndDate"]), None)
+        if year is None:
+            raise Refused(3001, "Fiscal year does not exist")
+        if year["IsLockedForAccounting"] or on <= str(books["settings"]["AccountingLockedTo"] or ""):
+            raise Refused(4026, "The voucher is in a locked period")
+        rows = [self._voucher_row(books, year["Id"], one) for one in body["Rows"]]
+        if sum((one["DebitAmount"] - one["CreditAmount"] for one in rows), Decimal(0)):
+            raise Refused(2000, "The voucher does not balance")
+        record = {
+            "Id": self.new_id("voucher"), "VoucherDate": on, "VoucherText": body["VoucherText"], "Rows": rows,
+            "NumberAndNumberSeries": f"A{len(books['vouchers']) + 1}", "NumberSeries": "A", "VoucherType": 0,
+            "CreatedUtc": self.now_text(), "ModifiedUtc": self.now_text(),
+        }  # fmt: skip
+        return self.put("vouchers", record, company)
+
+    def _voucher_row(self, books: Record, year: str, given: Any) -> Record:
+        if not isinstance(given, dict):
+            raise Refused(2000, "A row must be an object")
+        self._checked(given, VOUCHER_ROW)
+        self._required(given, ("AccountNumber",))
+        sides = [Decimal(given.get(name) or 0) for name in ("DebitAmount", "CreditAmount")]
+        if min(sides) < 0 or all(sides) or max(sides) > 1_000_000_000:
+            raise Refused(2000, "DebitAmount and CreditAmount must be between 0 and 1000000000, one of them 0")
+        account = books["accounts"][year].get(str(given["AccountNumber"]))
+        if account is None or not account["IsActive"]:
+            raise Refused(3002, f"Account {given['AccountNumber']} not found")
+        if account["IsBlockedForManualBooking"]:
+            raise Refused(4002, f"Account {given['AccountNumber']} is blocked for manual booking")
+        for number in (1, 2, 3):
+            own = given.get(f"CostCenterItemId{number}")
+            items = [
+                item["Id"] for one in books["centres"].values() if one["Number"] == number for item in one["Items"]
+            ]
+            if own and (not account["IsCostCenterAllowed"] or own not in items):
+                raise Refused(2000, f"CostCenterItemId{number} is not allowed on account {given['AccountNumber']}")
+        return {**given, "Id": self.new_id("row"), "DebitAmount": sides[0], "CreditAmount": sides[1]}
 
     def _converted(self, company: str, own: str, keep: Mapping[str, str]) -> Record:
         books = self.company(company)

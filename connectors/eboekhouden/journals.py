@@ -46,7 +46,7 @@ def _document(booking: EntryBooking, master: Master, settings: EboekhoudenSettin
         values = {"currency": booking.entry.currency, "expected": master.currency}
         yield Finding(key="eboekhouden.entry_other_currency", values=values)
     if not FIRST_YEAR <= booking.date.year <= LAST_YEAR:
-        yield Finding(key="eboekhouden.date_refused", values={"date": booking.date.isoformat()}, field="booking_date")
+        yield Finding(key="eboekhouden.date_refused", values={"date": booking.date.isoformat()}, field="journal_date")
 
 
 def _lines(booking: EntryBooking, master: Master, settings: EboekhoudenSettings) -> Iterable[Finding]:

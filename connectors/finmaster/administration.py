@@ -5,11 +5,12 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
-from connectors.finmaster.reading import CODE, KIND, NAME, Names, day, flag, rows, said, text, value, whole
+from connectors.finmaster.reading import CODE, KIND, NAME, Names, rows, said, value
 from hub.accounting.chart import FiscalYear, Journal, LedgerAccount, Master
 from hub.sdk.connector import Identity, Options, Raw
 from hub.sdk.errors import ConfigError
 from hub.sdk.http import Answer, Http, Refusal
+from hub.sdk.reading import flag, line, perhaps_day, whole
 from hub.sdk.settings import Option
 
 LIST = "/administraties"
@@ -127,13 +128,13 @@ async def _cost_centres(http: Http, administration: str) -> list[Journal]:
     return [
         Journal(id=own, name=said(row, *NAME))
         for row in found
-        if (own := said(row, *CODE)) and flag(value(row, "actief", "active")) is not False and not _blocked(row)
+        if (own := said(row, *CODE)) and flag(value(row, "actief", "active"), default=True) and not _blocked(row)
     ]
 
 
 def _account(row: Raw) -> LedgerAccount:
     rule = said(row, "kostenplaats", "kostenplaatsregel", "costcentre").lower()
-    control = flag(value(row, "subadministratie", "tussenrekening", "controlaccount")) is True
+    control = flag(value(row, "subadministratie", "tussenrekening", "controlaccount"))
     kind = said(row, *KIND).lower()
     return LedgerAccount(
         number=said(row, *CODE),
@@ -145,7 +146,7 @@ def _account(row: Raw) -> LedgerAccount:
 
 
 def _blocked(row: Raw) -> bool:
-    return flag(value(row, "geblokkeerd", "blocked")) is True or flag(value(row, "actief", "active")) is False
+    return flag(value(row, "geblokkeerd", "blocked")) or not flag(value(row, "actief", "active"), default=True)
 
 
 def _type(row: Raw) -> str:
@@ -157,7 +158,7 @@ def _type(row: Raw) -> str:
 
 
 def _year(row: Raw) -> int | None:
-    starts = day(value(row, "begin", "begindatum", "start", "van", "startdatum"))
+    starts = perhaps_day(value(row, "begin", "begindatum", "start", "van", "startdatum"))
     return whole(value(row, "boekjaar", "jaar", "year")) or (starts.year if starts else None)
 
 
@@ -166,8 +167,8 @@ def _number(row: Raw) -> int | None:
 
 
 def _span(row: Raw) -> tuple[date, date] | None:
-    first = day(value(row, "begin", "begindatum", "start", "van", "startdatum"))
-    last = day(value(row, "eind", "einddatum", "einde", "end", "tot", "tm"))
+    first = perhaps_day(value(row, "begin", "begindatum", "start", "van", "startdatum"))
+    last = perhaps_day(value(row, "eind", "einddatum", "einde", "end", "tot", "tm"))
     return (first, last) if first and last and _number(row) is not None else None
 
 
@@ -222,6 +223,6 @@ def words(body: object) -> str:
 
 def _fault(one: object) -> str:
     if not isinstance(one, Mapping):
-        return text(one)
-    about = [f"{name} {text(found)}" for name, found in one.items() if name != "code" and text(found)]
+        return line(one)
+    about = [f"{name} {line(found)}" for name, found in one.items() if name != "code" and line(found)]
     return f"{said(one, 'code')} ({', '.join(about)})" if about else said(one, "code")

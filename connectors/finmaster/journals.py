@@ -9,7 +9,7 @@ from decimal import Decimal
 from urllib.parse import quote
 
 from connectors.finmaster.administration import LIST, by_file, is_memorial
-from connectors.finmaster.reading import LINES, REFERENCE, VOUCHER, amount, day, rows, said, text, value
+from connectors.finmaster.reading import LINES, REFERENCE, VOUCHER, amount, rows, said, value
 from connectors.finmaster.settings import FinmasterSettings, own
 from hub.accounting.booking import Booking, EntryBooking
 from hub.accounting.chart import Master
@@ -18,6 +18,7 @@ from hub.accounting.money import ZERO
 from hub.sdk.connector import Existing, Key, Payload, Raw, Receipt
 from hub.sdk.errors import OutcomeUnknown, RecordRejected, VendorError
 from hub.sdk.http import Http
+from hub.sdk.reading import cut, perhaps_day
 from hub.sdk.settings import Settings
 
 LONGEST = 50
@@ -135,7 +136,7 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
         "boekdatum": entry.date.isoformat(),
         "boekjaar": at.year,
         "periode": at.period,
-        "omschrijving": _cut(entry.entry.description or entry.entry.number),
+        "omschrijving": cut(entry.entry.description or entry.entry.number, LONGEST),
         "regels": [
             {
                 "regel": number,
@@ -143,7 +144,7 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
                 "kostenplaats": line.cost_centre or None,
                 "debet": f"{line.debit:.2f}",
                 "credit": f"{line.credit:.2f}",
-                "omschrijving": _cut(line.description),
+                "omschrijving": cut(line.description, LONGEST),
             }
             for number, line in enumerate(entry.lines, start=1)
         ],
@@ -166,10 +167,6 @@ def _name(account: str, master: Master, names: Mapping[str, str]) -> str:
 
 def _type(account: str, master: Master) -> str:
     return master.extra.get(f"type:{account}", "M")
-
-
-def _cut(words: str) -> str:
-    return " ".join(words.split())[:LONGEST].rstrip()
 
 
 def _path(administration: str) -> str:
@@ -254,7 +251,7 @@ def _fingerprint(row: Raw) -> str:
         ))
         for line in _lines(row)
     )  # fmt: skip
-    whole = "\n".join([text(value(row, "boekdatum", "datum", "date"))[:10], *seen])
+    whole = "\n".join([said(row, "boekdatum", "datum", "date")[:10], *seen])
     return hashlib.sha256(whole.encode()).hexdigest() if seen else ""
 
 
@@ -277,6 +274,6 @@ def _existing(row: Raw) -> Existing:
         label=f"{said(row, 'dagboek', 'journal')} {voucher}".strip(),
         mark=said(row, *REFERENCE),
         number=said(row, "omschrijving", "description"),
-        date=day(value(row, "boekdatum", "datum", "date")),
+        date=perhaps_day(value(row, "boekdatum", "datum", "date")),
         total=_total(row),
     )

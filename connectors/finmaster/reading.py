@@ -1,13 +1,13 @@
 """Answers of the stand-in interface read as values: lists in any envelope, names in Dutch or English (dossier 5)."""
 
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from hub.accounting.money import decimal
 from hub.sdk.connector import Raw
 from hub.sdk.errors import TransientError
+from hub.sdk.reading import amount as exact
+from hub.sdk.reading import line
 
 Names = tuple[str, ...]
 CODE: Names = ("nummer", "code", "rekeningnummer", "rekening", "id", "number")
@@ -24,16 +24,9 @@ def value(raw: object, *names: str) -> Any:
     return next((one for name in names if (one := fields.get(name.lower())) not in (None, "")), None)
 
 
-def text(found: object) -> str:
-    """A string or a number as text on one line; empty for all that means nothing."""
-    if isinstance(found, bool) or not isinstance(found, str | int | Decimal):
-        return ""
-    return " ".join(str(found).replace("\x00", "").split())
-
-
 def said(raw: object, *names: str) -> str:
     """A field as text."""
-    return text(value(raw, *names))
+    return line(value(raw, *names))
 
 
 def rows(body: object) -> list[Raw]:
@@ -61,29 +54,4 @@ def amount(found: object) -> Decimal | None:
     """An exact amount; a text may have a decimal comma. None for nothing and for nonsense."""
     if isinstance(found, str) and "," in found:
         found = found.replace(".", "").replace(",", ".")
-    try:
-        return None if found is None else decimal(found)
-    except ValueError:
-        return None
-
-
-def day(found: object) -> date | None:
-    """The day that a date or date-time starts with; None for nothing and for nonsense."""
-    try:
-        return date.fromisoformat(text(found)[:10])
-    except ValueError:
-        return None
-
-
-def whole(found: object) -> int | None:
-    """A whole number; None for anything else."""
-    word = text(found)
-    return int(word) if word.isdecimal() else None
-
-
-def flag(found: object) -> bool | None:
-    """True or false in any spelling; None when it is not told."""
-    word = str(found).strip().lower() if isinstance(found, bool | int | str) else ""
-    if word in ("true", "1", "ja", "yes", "j"):
-        return True
-    return False if word in ("false", "0", "nee", "no", "n") else None
+    return exact(found)

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connectors.loket.listing import detail, everything, rows
-from connectors.loket.reading import ident, part, said, text, value, whole
+from connectors.loket.reading import ident, part, said, value
 from hub.sdk.connector import Identity, Options, Raw
 from hub.sdk.errors import ConfigError, RecordRejected, VendorError
 from hub.sdk.http import Answer, Http, Refusal
+from hub.sdk.reading import line, whole
 from hub.sdk.settings import Option
 
 EMPLOYERS = "/providers/employers"
@@ -159,7 +160,7 @@ def status(run: Raw) -> int | None:
     key = whole(value(inner, "key")) if inner else whole(told)
     if key is not None:
         return key if key in range(8) else None
-    return _LABELS.get((said(inner, "value", "description") or text(told)).lower())
+    return _LABELS.get((said(inner, "value", "description") or line(told)).lower())
 
 
 _LABELS = {
@@ -198,6 +199,6 @@ def words(body: object) -> str:
         return ""
     listed = value(body, "messages")
     found = [listed] if isinstance(listed, Mapping) else listed if isinstance(listed, list) else []
-    told = [said(one, "description", "message") or text(one) for one in found]
+    told = [said(one, "description", "message") or line(one) for one in found]
     told += [said(body, "message", "error_description", "error")]
     return "; ".join(dict.fromkeys(one for one in told if one))[:500]

@@ -5,12 +5,14 @@ from decimal import Decimal
 
 from connectors.loket import runs
 from connectors.loket.account import status
-from connectors.loket.reading import flag, number, part, said, text, value, whole
+from connectors.loket.reading import number, part, said, value
 from connectors.loket.runs import EXPORT_FAILED, EXPORTED, EXPORTING, FAILED, QUEUED, READY
 from connectors.loket.settings import LoketSettings, own
 from hub.accounting.documents import Document, EntryLine, Finding, Ignored, JournalEntry, Label
 from hub.sdk.connector import Raw
 from hub.sdk.errors import Malformed
+from hub.sdk.reading import flag, whole
+from hub.sdk.reading import line as text
 from hub.sdk.settings import Settings
 
 _NOT_READY = {
@@ -83,12 +85,14 @@ def _ignored(raw: Raw, run: Raw, called: str, reason: Finding, settings: LoketSe
     """A run that is listed and not booked, with what it shows of itself."""
     period = runs.period_of(run)
     year, at = whole(value(period, "year")), whole(value(period, "periodNumber"))
+    lines = [_line(line, 0, settings, _Problems(called)) for line in raw.get("lines") or ()]
     return Ignored(
         source_id=runs.key(raw),
         reason=reason,
         number=called,
         date=runs.entry_day(run, settings),
         period=f"{year}-{at:02d}" if year is not None and at is not None else "",
+        amount=sum((debit for line in lines for debit, _ in line.sides), Decimal(0)) if lines else None,
         currency="EUR",
     )
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from connectors.loket.reading import value, whole
+from connectors.loket.reading import value
 from hub.sdk.connector import Raw
 from hub.sdk.errors import TransientError
 from hub.sdk.http import Http
+from hub.sdk.reading import whole
 
 SIZE = 250
 """The documented default; the maximum is not known."""

@@ -1,13 +1,13 @@
-"""Loket.nl's spellings read as values: any case of names and ids, numbers as text (dossier 2.4)."""
+"""Loket.nl's spellings read as values: any case of names and ids, objects with a key (dossier 2.4)."""
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from hub.accounting.money import decimal
 from hub.sdk.connector import Raw
+from hub.sdk.reading import line
 
 TOO_LARGE = Decimal(10) ** 12
 _COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
@@ -25,16 +25,9 @@ def value(raw: object, *names: str) -> Any:
     return next((one for name in names if (one := folded.get(name.lower())) not in (None, "")), None)
 
 
-def text(found: object) -> str:
-    """A string or a number as text on one line; empty for all that means nothing."""
-    if isinstance(found, bool) or not isinstance(found, str | int | Decimal):
-        return ""
-    return " ".join(str(found).replace("\x00", "").split())
-
-
 def said(raw: object, *names: str) -> str:
     """A field as text."""
-    return text(value(raw, *names))
+    return line(value(raw, *names))
 
 
 def part(raw: object, *names: str) -> Raw:
@@ -45,19 +38,13 @@ def part(raw: object, *names: str) -> Raw:
 
 def ident(found: object) -> str:
     """A GUID in lower case; empty for nothing and for the GUID of only zeros."""
-    word = text(found).strip("{}").lower()
+    word = line(found).strip("{}").lower()
     return "" if _NO_ID.fullmatch(word) else word
-
-
-def whole(found: object) -> int | None:
-    """A whole number in any of its spellings; None for anything else."""
-    word = text(found)
-    return int(word) if re.fullmatch(r"-?\d{1,18}", word) else None
 
 
 def number(found: object) -> Decimal:
     """An exact amount, 0 for nothing; a text may have a decimal comma. Raises ValueError for anything else."""
-    if found is None or (isinstance(found, str) and not text(found)):
+    if found is None or (isinstance(found, str) and not line(found)):
         return Decimal(0)
     if isinstance(found, str) and _COMMA.fullmatch(found.strip()):
         found = found.replace(".", "").replace(",", ".")
@@ -65,16 +52,3 @@ def number(found: object) -> Decimal:
     if abs(amount) >= TOO_LARGE:
         raise ValueError("too large")
     return amount
-
-
-def day(found: object) -> date | None:
-    """The day that a date or date-time starts with; None for nothing and for nonsense."""
-    try:
-        return date.fromisoformat(text(found)[:10])
-    except ValueError:
-        return None
-
-
-def flag(found: object) -> bool:
-    """True in any of its spellings; everything else is False."""
-    return isinstance(found, bool | int | str) and str(found).strip().lower() in ("true", "1", "yes", "ja")

@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 from connectors.loket.account import ADMINISTRATIONS, RUNS, WITH_RESULTS, companies, status
 from connectors.loket.listing import Query, everything
-from connectors.loket.reading import day, ident, part, said, value, whole
+from connectors.loket.reading import ident, part, said, value
 from connectors.loket.settings import LoketSettings, own
 from hub.sdk.connector import Page, Raw, Since, Whole
 from hub.sdk.errors import ConfigError, RecordRejected
 from hub.sdk.http import Http
+from hub.sdk.reading import perhaps_day, whole
 from hub.sdk.settings import Settings
 
 QUEUED, NOTHING, FAILED, REMOVED, READY, EXPORTING, EXPORT_FAILED, EXPORTED = range(8)
@@ -242,9 +243,9 @@ def _since(run: Raw, first: int | None) -> bool:
 
 def entry_day(run: Raw, settings: LoketSettings) -> date | None:
     """The day of the entry, by the customer's choice; None when the run does not tell it."""
-    ends = day(value(period_of(run), "periodEndDate", "endDate"))
+    ends = perhaps_day(value(period_of(run), "periodEndDate", "endDate"))
     if settings.loket_date == "request_date":
-        return day(value(run, "requestTime")) or ends
+        return perhaps_day(value(run, "requestTime")) or ends
     return ends
 
 

@@ -33,7 +33,7 @@ def validate(booking: Booking, master: Master, settings: Settings) -> list[Findi
 
 def _document(booking: EntryBooking, master: Master, settings: MinoxSettings) -> Iterable[Finding]:
     if master.fiscal_year(booking.date) is None:
-        yield Finding(key="minox.fiscal_year_missing", values={"date": booking.date.isoformat()}, field="booking_date")
+        yield Finding(key="minox.fiscal_year_missing", values={"date": booking.date.isoformat()}, field="journal_date")
     book = memorial(master.journals, settings.journal)
     if isinstance(book, Finding):
         yield book

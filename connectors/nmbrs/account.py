@@ -97,7 +97,7 @@ async def cost_centres(http: Http, chosen: Mapping[str, Any]) -> Sequence[Option
     found: dict[str, str] = {}
     for value, one in (await named(http, wanted)).items():
         if value in wanted or not wanted:
-            found |= (await transport(http).cost_centres(http, one.id)).by_code
+            found |= await transport(http).cost_centres(http, one.id)
     return [Option(code, f"{code} · {words}" if words else code) for code, words in found.items()]
 
 

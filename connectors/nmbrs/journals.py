@@ -10,6 +10,7 @@ from lxml import etree
 
 from connectors.nmbrs.markup import Unreadable, child, name, parsed, words
 from connectors.nmbrs.settings import NmbrsSettings, own
+from connectors.nmbrs.transport import Run, Runs
 from hub.accounting.documents import EntryLine, Finding, Ignored, JournalEntry, Label
 from hub.accounting.money import decimal
 from hub.sdk.connector import Raw
@@ -54,6 +55,18 @@ def dated(transaction: etree._Element) -> str:
     """The date in the header, as it is written there; empty for none."""
     header = child(transaction, "header")
     return words(child(transaction if header is None else header, "date"))
+
+
+def in_order(listed: Runs, company: str) -> list[tuple[str, Run]]:
+    """Each run with its key. Runs that share all natural facts are told apart by the order in which they were made."""
+    counts: dict[str, int] = {}
+    found: list[tuple[str, Run]] = []
+    once = {run.id: run for run in listed.runs}
+    for run in sorted(once.values(), key=lambda one: (one.first, one.last, one.number, one.made_at, one.description)):
+        plain = f"{company}:{run.year}:{run.first}-{run.last}:{run.number}"
+        counts[plain] = counts.get(plain, 0) + 1
+        found.append((plain if counts[plain] == 1 else f"{plain}#{counts[plain]}", run))
+    return found
 
 
 def source_id(raw: Raw) -> str:

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from connectors.nmbrs import markup
-from connectors.nmbrs.transport import Company, Content, Names, Run, Runs, Split, Transport, ident, number, period_kind
+from connectors.nmbrs.transport import Asked, Company, Content, Run, Runs, Split, Transport, number, period_kind
 from hub.sdk.connector import Raw
 from hub.sdk.errors import ConfigError, RecordRejected, TransientError, VendorError
-from hub.sdk.http import Answer, Http, Refusal
+from hub.sdk.http import Answer, Http, Kind, Refusal
+from hub.sdk.reading import flag, part, text
 
 PAGE_SIZE = 100
 MOST_PAGES = 1000
@@ -22,6 +23,20 @@ PATIENCE_S = 60.0
 """How long a run waits for its files; what is not made by then is asked for again the next time."""
 QUOTA_REST_S = 24 * 3600.0
 """A used-up quota comes back with the next billing cycle (6); once a night is often enough to look."""
+Meaning = tuple[Kind, str, str | None, float | None]
+ERRORS: Mapping[str, Meaning] = {
+    **dict.fromkeys(("40101", "40102"), ("reauth", "nmbrs.access_refused", None, None)),
+    "40304": ("config", "nmbrs.environment_disabled", None, None),
+    "40306": ("config", "nmbrs.several_debtors", None, None),
+    "42908": ("transient", "nmbrs.too_many_calls", None, None),
+    "42909": ("transient", "nmbrs.quota_exceeded", None, QUOTA_REST_S),
+}
+"""What a code means (dossier 6): kind, key, field, rest."""
+BY_STATUS: Mapping[int, Meaning] = {
+    # A fresh token that is refused with another word than one about tokens: it is our own key that is wrong.
+    401: ("config", "nmbrs.subscription_key_refused", None, None),
+    403: ("config", "nmbrs.no_rights", "administrations", None),
+}
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 JOURNALS: Mapping[Split, str] = {"company": "journals", "cost_centre": "journalscostcenter"}
 
@@ -30,37 +45,20 @@ def refusal(answer: Answer) -> Refusal | None:
     """An error as Nmbrs words it: `code`, `title`, `detail`, `invalid-params` (dossier 6). None for a success."""
     if answer.status < 400 or not isinstance(answer.body, Mapping):
         return None
-    body = answer.body
-    code = ident(body.get("code"))
-    said = _said(body)
-    values = (("code", code), ("call", ""))
-    if answer.status == 401:
-        if code in ("40101", "40102") and "subscription" not in said.lower():
-            return Refusal(said, "reauth", "nmbrs.access_refused", values=values)
-        # A fresh token is refused with something else than a word about tokens: it is our key that is wrong (6).
-        return Refusal(said, "config", "nmbrs.subscription_key_refused", values=values)
-    match code:
-        case "40304":
-            return Refusal(said, "config", "nmbrs.environment_disabled", values=values)
-        case "40306":
-            return Refusal(said, "config", "nmbrs.several_debtors", values=values)
-        case "42909":
-            return Refusal(said, "transient", "nmbrs.quota_exceeded", retry_after=QUOTA_REST_S, values=values)
-        case "42908":
-            return Refusal(said, "transient", "nmbrs.too_many_calls", values=values)
-        case _ if answer.status == 403:
-            return Refusal(said, "config", "nmbrs.no_rights", "administrations", values=values)
-        case _:
-            return Refusal(said, "rejected", "nmbrs.refused", values=values)
+    code, said = text(answer.body.get("code")), _said(answer.body)
+    meaning = ERRORS.get(code) or BY_STATUS.get(answer.status, ("rejected", "nmbrs.refused", None, None))
+    if answer.status == 401 and "subscription" in said.lower():
+        meaning = BY_STATUS[401]
+    kind, key, field, rest = meaning
+    return Refusal(said, kind, key, field, rest, (("code", code), ("call", "")))
 
 
 def _said(body: Raw) -> str:
     given = body.get("invalid-params")
-    wrong = [f"{one.get('name', '')}: {one.get('reason', '')}" for one in given if isinstance(one, Mapping)] if (
-        isinstance(given, list)
-    ) else []  # fmt: skip
-    told = [body.get(name) for name in ("title", "detail", "message", "error_description", "error")]
-    return " · ".join([one for one in told if isinstance(one, str) and one] + wrong)[:300]
+    wrong = [part(one) for one in given] if isinstance(given, list) else []
+    told = [text(body.get(name)) for name in ("title", "detail", "message", "error_description", "error")]
+    told += [f"{text(one.get('name'))}: {text(one.get('reason'))}" for one in wrong]
+    return " · ".join(one for one in told if one)[:300]
 
 
 def _rows(body: object) -> list[Raw]:
@@ -71,17 +69,12 @@ def _rows(body: object) -> list[Raw]:
     return [one for one in inner if isinstance(one, Mapping) and one] if isinstance(inner, list) else []
 
 
-def _page_facts(body: object) -> Raw:
-    facts = body.get("pagination") if isinstance(body, Mapping) else None
-    return facts if isinstance(facts, Mapping) else {}
-
-
 async def _listed(http: Http, path: str, query: Mapping[str, str | int] | None = None) -> list[Raw]:
     """A whole listing. Raises TransientError when Nmbrs gives less than it says there is."""
     found: list[Raw] = []
     for page in range(1, MOST_PAGES + 1):
         body = await http.get(path, {**(query or {}), "pageNumber": page, "pageSize": PAGE_SIZE})
-        rows, facts = _rows(body), _page_facts(body)
+        rows, facts = _rows(body), part(part(body).get("pagination"))
         if page > 1 and rows and rows == found[-len(rows) :]:
             raise TransientError("nmbrs.listing_repeats", path=path)
         found += rows
@@ -107,7 +100,7 @@ async def companies(http: Http) -> list[Company]:
             raise
         found: dict[str, Company] = {}
         for debtor in await _listed(http, "/api/debtors"):
-            own = ident(debtor.get("debtorId"))
+            own = text(debtor.get("debtorId"))
             listed = await _listed(http, f"/api/debtors/{_safe(own)}/companies")
             found |= {one.id: one for one in _companies(listed, own)}
         return list(found.values())
@@ -117,10 +110,10 @@ async def companies(http: Http) -> list[Company]:
 def _companies(rows: Sequence[Raw], debtor: str = "") -> list[Company]:
     found = [
         Company(
-            ident(row.get("companyId")) or ident(row.get("id")),
+            text(row.get("companyId")) or text(row.get("id")),
             number(row.get("number")),
-            ident(row.get("name")),
-            ident(row.get("debtorId")) or debtor,
+            text(row.get("name")),
+            text(row.get("debtorId")) or debtor,
         )
         for row in rows
     ]
@@ -130,7 +123,7 @@ def _companies(rows: Sequence[Raw], debtor: str = "") -> list[Company]:
 async def debtors(http: Http, found: Sequence[Company]) -> Mapping[str, str]:
     """Company id -> debtor's number."""
     rows = await _listed(http, "/api/debtors")
-    numbers = {ident(row.get("debtorId")): ident(row.get("number")) for row in rows}
+    numbers = {text(row.get("debtorId")): text(row.get("number")) for row in rows}
     return {one.id: numbers[one.debtor] for one in found if numbers.get(one.debtor)}
 
 
@@ -150,33 +143,33 @@ async def runs(http: Http, company: str, year: int) -> Runs:
 
 
 def _run(row: Raw, year: int) -> Run:
-    own = ident(row.get("payrollRunId")) or ident(row.get("runId")) or ident(row.get("id"))
+    own = text(row.get("payrollRunId")) or text(row.get("runId")) or text(row.get("id"))
     if not own:
         raise ValueError("a run without id")
     # The spec calls the periods integers with the format of a moment (6): anything but a number is not understood.
     first, last = number(row.get("periodStart")), number(row.get("periodEnd"))
-    locked = row.get("locked", row.get("isLocked"))
     return Run(
         id=own,
         number=number(row.get("number")),
         year=int(number(row.get("year")) or year),
         first=int(first or last),
         last=int(last or first),
-        description=ident(row.get("description")),
-        made_at=ident(row.get("createdAt")),
-        locked=locked is True or ident(locked).lower() == "true",
-        type=ident(row.get("type")),
+        description=text(row.get("description")),
+        made_at=text(row.get("createdAt")),
+        locked=flag(row.get("locked", row.get("isLocked"))),
+        type=text(row.get("type")),
     )
 
 
-async def contents(http: Http, company: str, wanted: Sequence[tuple[Run, Split]]) -> AsyncIterator[Content]:
+async def contents(http: Http, company: str, wanted: Sequence[Asked]) -> AsyncIterator[Content]:
     """The journals of these runs. What is wrong with one run does not stop the others."""
     home = f"/api/companies/{_safe(company)}/runs"
     for start in range(0, len(wanted), AT_ONCE):
         tasks: dict[str, Run] = {}
-        for run, split in wanted[start : start + AT_ONCE]:
+        for one in wanted[start : start + AT_ONCE]:
+            run, path = one.run, f"{home}/{_safe(one.run.id)}/{JOURNALS[one.split]}"
             try:
-                tasks[await task(http, f"{home}/{_safe(run.id)}/{JOURNALS[split]}", {"year": run.year})] = run
+                tasks[one.task or await task(http, path, {"year": run.year})] = run
             except (RecordRejected, TransientError) as error:
                 yield Content(run, trouble=_own(error))
         async for task_id, made in files(http, list(tasks)):
@@ -207,10 +200,10 @@ async def task(http: Http, path: str, query: Mapping[str, str | int]) -> str:
     body = await http.get(path, query)
     found: object = body
     while isinstance(found, Mapping):
-        found = found.get("taskId") or found.get("taskID") or found.get("data") or found.get("id")
-    if not ident(found):
+        found = found.get("taskId") or found.get("data") or found.get("id")
+    if not (task_id := text(found)):
         raise TransientError("nmbrs.task_missing")
-    return ident(found)
+    return task_id
 
 
 async def files(http: Http, tasks: Sequence[str]) -> AsyncIterator[tuple[str, bytes | VendorError]]:
@@ -233,7 +226,7 @@ async def files(http: Http, tasks: Sequence[str]) -> AsyncIterator[tuple[str, by
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_WAIT_S)
     for one in waiting:
-        yield one, TransientError("nmbrs.not_ready")
+        yield one, TransientError("nmbrs.not_ready", task=one)
 
 
 async def _file(http: Http, task_id: str) -> bytes | VendorError | None:
@@ -251,13 +244,13 @@ async def kind(http: Http, company: str) -> str:
     """How a company pays, from its current period."""
     body = await http.get(f"/api/companies/{_safe(company)}/period")
     row = next(iter(_rows(body)), {})
-    return period_kind(ident(row.get("periodType"))) or period_kind(ident(row.get("displayPeriod")))
+    return period_kind(text(row.get("periodType"))) or period_kind(text(row.get("displayPeriod")))
 
 
-async def cost_centres(http: Http, company: str) -> Names:
-    """The cost centres of a company."""
+async def cost_centres(http: Http, company: str) -> Mapping[str, str]:
+    """Code -> words."""
     rows = await _listed(http, f"/api/companies/{_safe(company)}/costCenters")
-    return Names({ident(row.get("code")): ident(row.get("description")) for row in rows if ident(row.get("code"))})
+    return {text(row.get("code")): text(row.get("description")) for row in rows if text(row.get("code"))}
 
 
 def _safe(given: str) -> str:

@@ -13,7 +13,7 @@ from connectors.nmbrs import journals
 from connectors.nmbrs.account import named, transport
 from connectors.nmbrs.markup import Unreadable
 from connectors.nmbrs.settings import NmbrsSettings, own
-from connectors.nmbrs.transport import Content, Run, Runs, Split
+from connectors.nmbrs.transport import Asked, Content, Run, Runs
 from hub.sdk.connector import Page, Raw, Since, Whole
 from hub.sdk.errors import ConfigError, TransientError
 from hub.sdk.http import Http
@@ -160,8 +160,8 @@ async def _look(sweep: Sweep, company: str, year: int) -> AsyncIterator[Page]:
     if not (recent or sweep.since.thorough or _turn(sweep, place, kept["day"], RECENT_DAYS)):
         return
     listed = await transport(sweep.http).runs(sweep.http, sweep.names[company], year)
-    named_runs = _in_order(listed, company)
-    wanted: list[tuple[Run, Split]] = []
+    named_runs = journals.in_order(listed, company)
+    wanted: list[Asked] = []
     for key, run in named_runs:
         entry = kept["runs"].get(key)
         if not await _eligible(sweep, company, run):
@@ -169,7 +169,8 @@ async def _look(sweep: Sweep, company: str, year: int) -> AsyncIterator[Page]:
         if sweep.settings.only_locked and not run.locked:
             _set_aside(sweep, company, kept, key, run)
         elif _due(sweep, key, run, entry, RECENT_DAYS if recent else OLDER_DAYS):
-            wanted.append((run, (entry or {}).get("split") or sweep.settings.split))
+            known = entry or {}
+            wanted.append(Asked(run, known.get("split") or sweep.settings.split, known.get("task", "")))
     keys = {run.id: key for key, run in named_runs}
     contents = transport(sweep.http).contents(sweep.http, sweep.names[company], wanted)
     async for content in contents:
@@ -180,17 +181,6 @@ async def _look(sweep: Sweep, company: str, year: int) -> AsyncIterator[Page]:
             raise sweep.down
     kept["day"] = sweep.today.isoformat()
     _prove(sweep, f"{place}:", kept, listed, named_runs)
-
-
-def _in_order(listed: Runs, company: str) -> list[tuple[str, Run]]:
-    """Each run with its key. Runs that share all natural facts are told apart by the order in which they were made."""
-    counts: dict[str, int] = {}
-    found: list[tuple[str, Run]] = []
-    for run in sorted(listed.runs, key=lambda one: (one.first, one.last, one.number, one.made_at, one.description)):
-        plain = f"{company}:{run.year}:{run.first}-{run.last}:{run.number}"
-        counts[plain] = counts.get(plain, 0) + 1
-        found.append((plain if counts[plain] == 1 else f"{plain}#{counts[plain]}", run))
-    return found
 
 
 async def _eligible(sweep: Sweep, company: str, run: Run) -> bool:
@@ -285,15 +275,19 @@ def _miss(sweep: Sweep, company: str, kept: State, key: str, content: Content) -
     """A journal that could not be had now: asked for again the next time, and shown when it was never read."""
     trouble, entry = content.trouble, kept["runs"].get(key)
     unreadable = trouble is not None and trouble.key == "nmbrs.journal_unreadable"
-    if isinstance(trouble, TransientError) and trouble.key != "nmbrs.not_ready":
-        # A journal that failed before may be one that always does: it says nothing of the others.
-        if sweep.failing is not None and (entry is None or entry["mark"] != "missing"):
-            sweep.down = trouble
+    # A journal that failed the last time too may be one that always does: it says nothing of the others.
+    again = entry is not None and entry["mark"] == "missing"
+    if isinstance(trouble, TransientError) and trouble.key != "nmbrs.not_ready" and not again:
+        sweep.down = sweep.failing and trouble
         sweep.failing = trouble
+    # A file that was not ready is asked for under its task once more; after that a new one is begun.
+    begun = trouble.values.get("task", "") if trouble is not None else ""
+    task = begun if begun != (entry or {}).get("task") else ""
     if entry is not None and entry["hash"]:
-        entry["day"] = ""
+        entry |= {"day": "", "task": task}
         return
-    kept["runs"][key] = {"mark": "missing", "hash": "", "day": "", "count": (entry or {}).get("count", 1)}
+    count = (entry or {}).get("count", 1)
+    kept["runs"][key] = {"mark": "missing", "hash": "", "day": "", "count": count, "task": task}
     said = f"{trouble.key if trouble else ''} {trouble.words if trouble else ''}".strip()
     state = "unreadable" if unreadable else "unavailable"
     sweep.records.append(_raw(company, key, content.run, state, words=said))

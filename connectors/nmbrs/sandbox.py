@@ -90,6 +90,7 @@ class NmbrsSandbox(Sandbox):
             "action_required": True,  # a call without SOAPAction is refused, as was seen of some clients
             "domain_required": False,  # the vendor: optional
             "soap_faults": {},  # {operation: code}
+            "run_faults": {},  # {id of a run or a company: code}, over SOAP
             "soap_html": False,  # every SOAP answer is a gateway's page with status 503
             "nil": False,  # empty fields as xsi:nil instead of left out
             "empty_list": "element",  # element | missing: a list without records
@@ -293,6 +294,9 @@ class NmbrsSandbox(Sandbox):
             etree.QName(one).namespace != own for one in asked
         ):
             raise Fault("9999")
+        for _, asked_for in given:
+            if code := self.switches["run_faults"].get(asked_for):
+                raise Fault(str(code))
         return self._result(name, dict(given), own, domain)
 
     def _check_action(self, request: Request, own: str, operation: str) -> None:

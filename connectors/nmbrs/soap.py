@@ -7,9 +7,9 @@ from weakref import WeakKeyDictionary
 from lxml import etree
 
 from connectors.nmbrs import markup
-from connectors.nmbrs.transport import Company, Content, Names, Run, Runs, Split, Transport, number, period_kind
+from connectors.nmbrs.transport import Asked, Company, Content, Run, Runs, Split, Transport, number, period_kind
 from hub.sdk.errors import ConfigError, RecordRejected, TransientError
-from hub.sdk.http import Http, Refusal
+from hub.sdk.http import Http, Kind, Refusal
 
 NAMESPACE = "https://api.nmbrs.nl/soap/v3/"
 """Also where the service itself is elsewhere, as in the vendor's sandbox (2.1)."""
@@ -19,6 +19,16 @@ JOURNALS: Mapping[Split, str] = {
     "cost_centre": "Journals_GetByRunCostCenter_v2",
 }
 """Always `_v2`, with the year: without it a company's active year is meant, the wrong one after the year roll (9)."""
+FAULTS: Mapping[str, tuple[Kind, str, str | None]] = {
+    **dict.fromkeys(("1001", "1006"), ("reauth", "nmbrs.wrong_token", None)),
+    "1002": ("config", "nmbrs.call_off", None),
+    **dict.fromkeys(("1003", "2003", "2004", "2009"), ("config", "nmbrs.no_rights", "administrations")),
+    **dict.fromkeys(("1004", "2013"), ("config", "nmbrs.environment_disabled", None)),
+    "2042": ("config", "nmbrs.several_environments", "domain"),
+    "2043": ("config", "nmbrs.domain_unknown", "domain"),
+    **dict.fromkeys(("9999", ""), ("transient", "nmbrs.failed", None)),
+}
+"""What a business code means: all but 9999 are for a human (dossier 3)."""
 _CODE = re.compile(r"(?:--->\s*|\b)(\d{4})\s*:")
 _domains: "WeakKeyDictionary[Http, str]" = WeakKeyDictionary()
 Params = Sequence[tuple[str, str]]
@@ -83,28 +93,12 @@ def _judged(status: int, content: bytes, operation: str) -> Refusal | None:
 
 
 def _fault(fault: etree._Element, operation: str) -> Refusal:
-    """What a fault means. Shapes of SOAP 1.1 and 1.2 (dossier 3); all codes but 9999 are for a human."""
+    """What a fault means, in the shapes of SOAP 1.1 and 1.2 (dossier 3)."""
     told = [one for one in fault.iter() if markup.name(one) in ("faultstring", "text")]
     said = " ".join(markup.words(told[0] if told else fault).split())[:300]
     code = next(iter(_CODE.findall(said)), "")
-    values = (("call", operation), ("code", code))
-    match code:
-        case "1001" | "1006":
-            return Refusal(said, "reauth", "nmbrs.wrong_token", values=values)
-        case "1002":
-            return Refusal(said, "config", "nmbrs.call_off", values=values)
-        case "1003" | "2003" | "2004" | "2009":
-            return Refusal(said, "config", "nmbrs.no_rights", "administrations", values=values)
-        case "1004" | "2013":
-            return Refusal(said, "config", "nmbrs.environment_disabled", values=values)
-        case "2042":
-            return Refusal(said, "config", "nmbrs.several_environments", "domain", values=values)
-        case "2043":
-            return Refusal(said, "config", "nmbrs.domain_unknown", "domain", values=values)
-        case "9999" | "":
-            return Refusal(said, "transient", "nmbrs.failed", values=values)
-        case _:
-            return Refusal(said, "rejected", "nmbrs.refused", values=values)
+    kind, key, field = FAULTS.get(code, ("rejected", "nmbrs.refused", None))
+    return Refusal(said, kind, key, field, values=(("call", operation), ("code", code)))
 
 
 async def subdomain(http: Http) -> str:
@@ -185,12 +179,13 @@ def _run(row: Mapping[str, str], year: int) -> Run:
     )
 
 
-async def contents(http: Http, company: str, wanted: Sequence[tuple[Run, Split]]) -> AsyncIterator[Content]:
+async def contents(http: Http, company: str, wanted: Sequence[Asked]) -> AsyncIterator[Content]:
     """The journals of these runs, one call each. What is wrong with one run does not stop the others."""
-    for run, split in wanted:
+    for asked in wanted:
+        run = asked.run
         params = [("CompanyId", company), ("RunId", run.id), ("intYear", str(run.year))]
         try:
-            result = await call(http, "CompanyService", JOURNALS[split], params)
+            result = await call(http, "CompanyService", JOURNALS[asked.split], params)
         except (RecordRejected, TransientError) as error:
             if isinstance(error, TransientError) and error.retry_after is not None:
                 raise
@@ -207,10 +202,10 @@ async def kind(http: Http, company: str) -> str:
     return period_kind(markup.words(found))
 
 
-async def cost_centres(http: Http, company: str) -> Names:
-    """The cost centres of a company."""
+async def cost_centres(http: Http, company: str) -> Mapping[str, str]:
+    """Code -> words."""
     rows = await _listed(http, "CompanyService", "CostCenter_GetList", [("CompanyId", company)])
-    return Names({row["code"]: row.get("description", "") for row in rows if row.get("code")})
+    return {row["code"]: row.get("description", "") for row in rows if row.get("code")}
 
 
 TRANSPORT = Transport(companies, debtors, runs, contents, kind, cost_centres)

@@ -1,11 +1,12 @@
 """What both of Nmbrs' APIs can tell: the seam behind which SOAP and REST stand."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from hub.sdk.errors import VendorError
 from hub.sdk.http import Http
+from hub.sdk.reading import text
 
 LAST_PERIOD = 53
 Split = Literal["company", "cost_centre"]
@@ -53,19 +54,21 @@ class Runs:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A run whose journal is asked for. `task`: of a file that was not ready the last time (REST)."""
+
+    run: Run
+    split: Split
+    task: str = ""
+
+
+@dataclass(frozen=True)
 class Content:
     """What came of asking for one run's journal: its XML (empty: no journal), or what went wrong."""
 
     run: Run
     xml: str = ""
     trouble: VendorError | None = None
-
-
-@dataclass(frozen=True)
-class Names:
-    """Codes with their words, such as cost centres."""
-
-    by_code: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,11 +81,12 @@ class Transport:
     """Company id -> number of its debtor. A company of which it cannot be known is left out."""
     runs: Callable[[Http, str, int], Awaitable[Runs]]
     """The complete list of one company (id) and year."""
-    contents: Callable[[Http, str, Sequence[tuple[Run, Split]]], AsyncIterator[Content]]
+    contents: Callable[[Http, str, Sequence[Asked]], AsyncIterator[Content]]
     """The journals of these runs of one company (id), in any order."""
     kind: Callable[[Http, str], Awaitable[str]]
     """How a company (id) pays: `month`, `4-weeks`, `week`; empty when that is not known."""
-    cost_centres: Callable[[Http, str], Awaitable[Names]]
+    cost_centres: Callable[[Http, str], Awaitable[Mapping[str, str]]]
+    """Code -> words of the cost centres of a company (id)."""
 
 
 def period_kind(said: str) -> str:
@@ -98,14 +102,7 @@ def period_kind(said: str) -> str:
     return "week" if word in ("w", "1w", "1week", "week", "weekly", "1weeks") else ""
 
 
-def ident(value: object) -> str:
-    """An id or number in text form; empty for nothing and for an empty id (dossier 9: int here, text there)."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return ""
-    return str(value).strip()
-
-
 def number(value: object) -> str:
     """A company's or run's number: the same text, whether it came as 7, "7" or "007" (an int in SOAP)."""
-    word = ident(value)
+    word = text(value)
     return str(int(word)) if word.isdecimal() else word

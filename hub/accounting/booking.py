@@ -3,7 +3,18 @@
 from datetime import date as Day  # noqa: N812 - `date` is a field's name
 from decimal import Decimal
 
-from hub.accounting.documents import Amount, Customer, JournalEntry, Label, Part, Payment, SalesInvoice, Text, VatClass
+from hub.accounting.documents import (
+    Amount,
+    Customer,
+    JournalEntry,
+    Label,
+    Part,
+    Payment,
+    SalaryBatch,
+    SalesInvoice,
+    Text,
+    VatClass,
+)
 
 
 class BookedLine(Part):
@@ -61,4 +72,12 @@ class EntryBooking(Part):
     lines: tuple[BookedEntryLine, ...]
 
 
-Booking = SalesBooking | CustomerBooking | PaymentBooking | EntryBooking
+class SalaryBooking(Part):
+    """A salary batch ready to be offered. `date` is the day of payment that is asked for: never in the past."""
+
+    batch: SalaryBatch
+    administration: Text
+    date: Day
+
+
+Booking = SalesBooking | CustomerBooking | PaymentBooking | EntryBooking | SalaryBooking

@@ -224,6 +224,39 @@ class JournalEntry(Document):
         return super(JournalEntry, ordered).fingerprint()
 
 
+class PaymentOrder(Part):
+    """One salary, or another sum that a payroll run owes: personal data. `iban` is in its electronic form."""
+
+    reference: Text
+    """Unique within the batch; the bank carries it to the statement (`EndToEndId`)."""
+    name: Text
+    iban: Text
+    amount: Amount
+    remittance: str = ""
+    purpose: str = "SALA"
+    """ISO 20022 external purpose code."""
+
+
+class SalaryBatch(Document):
+    """What a payroll run pays to whom: offered for payment, never paid by us. `source_id` is that of its journal."""
+
+    company: Text
+    number: str
+    date: Day
+    """The day on which the source wants it paid."""
+    description: str = ""
+    currency: Currency
+    debtor_iban: str = ""
+    """The account to pay from, as the source has it; empty when it names none."""
+    debtor_name: str = ""
+    journal: str = ""
+    """Fingerprint of the journal as it stood in the books when the batch was made."""
+    owed: tuple[tuple[str, Amount], ...] = ()
+    """Per account of that journal what its credit side comes to: the net pay must be among them."""
+    total: Amount
+    orders: tuple[PaymentOrder, ...]
+
+
 class Ignored(Part):
     """The source's own rule says that this record is not to be booked (a concept, a text marker)."""
 

@@ -1,9 +1,12 @@
 """The laws every document keeps before it is sent: small named functions, each returning all it finds."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from hub.accounting.booking import Booking, CustomerBooking, EntryBooking, PaymentBooking, SalesBooking
+from stdnum import iban
+
+from hub.accounting.booking import Booking, CustomerBooking, EntryBooking, PaymentBooking, SalaryBooking, SalesBooking
 from hub.accounting.documents import Finding
 from hub.accounting.money import CENT, ZERO, cents
 
@@ -104,6 +107,44 @@ ENTRIES = (entry_has_lines, entry_balances, entry_lines_have_one_side)
 """All laws of a journal entry."""
 
 
+def salaries_are_there(booking: SalaryBooking) -> Iterable[Finding]:
+    """A batch has at least one order."""
+    if not booking.batch.orders:
+        yield Finding(key="salaries_empty", values={"number": booking.batch.number})
+
+
+def salaries_add_up(booking: SalaryBooking) -> Iterable[Finding]:
+    """The orders are the batch's total, to the cent."""
+    total = sum((order.amount for order in booking.batch.orders), ZERO)
+    if total != booking.batch.total:
+        yield Finding(key="salaries_total_differs", values=_amounts(booking.batch.total, total))
+
+
+def salaries_can_be_paid(booking: SalaryBooking) -> Iterable[Finding]:
+    """Every order is in euro, above zero, in whole cents, to an IBAN that is one, under a reference of its own.
+
+    People are named by the reference and the last four characters of the account: no more goes into a finding.
+    """
+    batch = booking.batch
+    if batch.currency != "EUR":
+        yield Finding(key="salaries_not_in_euro", values={"currency": batch.currency})
+    times = Counter(order.reference for order in batch.orders)
+    for reference in sorted(one for one, count in times.items() if count > 1):
+        yield Finding(key="salary_reference_twice", values={"reference": reference})
+    for order in batch.orders:
+        values = {"reference": order.reference, "account": order.iban[-4:]}
+        if not iban.is_valid(order.iban):
+            yield Finding(key="salary_iban_wrong", values=values)
+        if order.amount <= 0 or order.amount != cents(order.amount):
+            yield Finding(key="salary_amount_wrong", values={**values, "amount": f"{order.amount:f}"})
+    if batch.debtor_iban and not iban.is_valid(batch.debtor_iban):
+        yield Finding(key="salaries_own_iban_wrong", values={"account": batch.debtor_iban[-4:]})
+
+
+SALARIES = (salaries_are_there, salaries_add_up, salaries_can_be_paid)
+"""All laws of a salary batch."""
+
+
 def findings(booking: Booking) -> list[Finding]:
     """Everything that is wrong with a booking by the laws of bookkeeping alone."""
     match booking:
@@ -111,6 +152,8 @@ def findings(booking: Booking) -> list[Finding]:
             return [finding for law in SALES for finding in law(booking)]
         case EntryBooking():
             return [finding for rule in ENTRIES for finding in rule(booking)]
+        case SalaryBooking():
+            return [finding for salary_law in SALARIES for finding in salary_law(booking)]
         case CustomerBooking():
             return []
         case PaymentBooking():

@@ -67,7 +67,7 @@ def recipe_list() -> list[RecipeOut]:
 
 def recipe(one: Recipe, language: str) -> RecipeDetail:
     """One pair with its settings, as the API shows it."""
-    model = combi_settings.model(one.source, one.target)
+    model = combi_settings.model_of(one)
     asked = one.questions or tuple(model.model_fields)
     linked = recipes.own_link(one) is not None
     questions = [field for field in asked if linked or field != "own_link_off"]

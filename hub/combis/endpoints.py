@@ -21,7 +21,6 @@ from hub.combis.schemas import (
     OptionOut,
     PreviewDocument,
     PreviewIn,
-    PreviewLine,
     PreviewOut,
     Suggestion,
 )
@@ -35,7 +34,7 @@ from hub.kit.problem import Problem
 from hub.organisations.access import HubRoute, Principal, Reader, TenantSession, Writer
 from hub.runs import sentences
 from hub.runs.repository import NEWEST
-from hub.runs.service import amount, combi_of
+from hub.runs.service import amount, combi_of, posting_out
 from hub.sdk.errors import VendorError
 
 router = APIRouter(prefix="/v1/combis", tags=["combis"], route_class=HubRoute)
@@ -190,9 +189,15 @@ async def get_mapping(combi_id: PathId, table: str, request: Request, response: 
     except VendorError:  # the entries can be shown and changed while a package is away
         found = []
     suggestions = [
-        Suggestion(source=one.source, source_label=one.source_label, target=one.target, origin=one.origin)
+        Suggestion(
+            source=one.source,
+            source_label=one.source_label,
+            target=one.target,
+            origin=one.origin,
+            known=one.known,
+        )
         for one in found
-        if one.source not in mapped
+        if one.origin == "table" or one.source not in mapped
     ]
     return MappingOut(table=table, entries=entries, suggestions=suggestions)
 
@@ -251,19 +256,9 @@ def _previewed(document: Any, language: str) -> PreviewDocument:
     plain = document.model_dump(
         include={"flow", "source_id", "number", "date", "party", "currency", "administration", "action"}
     )
-    lines = [
-        PreviewLine(
-            account=line.account,
-            name=line.name,
-            debit=amount(line.debit) or "0.00",
-            credit=amount(line.credit) or "0.00",
-            description=line.description,
-        )
-        for line in document.posting
-    ]
     return PreviewDocument(
         **plain,
         amount=amount(document.amount),
-        posting=lines,
+        posting=[posting_out(line) for line in document.posting],
         findings=[sentences.finding(one, language) for one in document.findings],
     )

@@ -22,11 +22,14 @@ _ROW = f"""SELECT c.id, c.recipe, c.name, c.status, nullif(c.reason, 'null') AS 
     coalesce(nullif(s.identity->>'name', ''), s.identity->>'email', '') AS source_name,
     c.target_connection_id, t.connector AS target_connector, t.status AS target_status,
     coalesce(nullif(t.identity->>'name', ''), t.identity->>'email', '') AS target_name,
+    c.side_connection_id, x.connector AS side_connector, x.status AS side_status,
+    coalesce(nullif(x.identity->>'name', ''), x.identity->>'email', '') AS side_name,
     r.id AS run_id, r.outcome AS run_outcome, nullif(r.reason, 'null') AS run_reason,
     r.finished_at AS run_finished_at,
     (SELECT id FROM run WHERE combi_id = c.id AND finished_at IS NULL) AS going_on, few.*
   FROM (SELECT * FROM combi WHERE deleted_at IS NULL AND %s ORDER BY id DESC LIMIT :limit) AS c
   JOIN connection s ON s.id = c.source_connection_id JOIN connection t ON t.id = c.target_connection_id
+  LEFT JOIN connection x ON x.id = c.side_connection_id
   LEFT JOIN LATERAL (SELECT id, outcome, reason, finished_at FROM run WHERE combi_id = c.id
     AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 1) AS r ON true
   CROSS JOIN LATERAL (SELECT {", ".join(f"max(n) FILTER (WHERE one = '{status}') AS {status}" for status in COUNTED)}

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hub.engine.models import CombiStatus
 from hub.engine.schedule import Schedule
-from hub.runs.schemas import FindingOut
+from hub.runs.schemas import FindingOut, PostingOut
 
 
 class Body(BaseModel):
@@ -24,6 +24,10 @@ class CombiIn(Body):
     recipe: str = Field(max_length=100, description="Id of a recipe, such as `simplicate-minox`.")
     source_connection_id: UUID
     target_connection_id: UUID
+    side_connection_id: UUID | None = Field(
+        default=None,
+        description="A third connection, to which the salaries of journals booked from now on are offered.",
+    )
     name: str = Field(default="", max_length=200)
     settings: dict[str, Any] = Field(default_factory=dict, description="Choices; what is left out has its default.")
     schedule: Schedule | None = Field(default=None, description="Default: the recipe's.")
@@ -43,6 +47,7 @@ class CombiPatch(Body):
     start_date: Day | None = None
     source_connection_id: UUID | None = None
     target_connection_id: UUID | None = None
+    side_connection_id: UUID | None = Field(default=None, description="null takes the third connection away.")
     confirm_other_administration: bool = Field(
         default=False, description="Allow a connection to another company than the present one."
     )
@@ -89,6 +94,7 @@ class CombiRow(BaseModel):
     reason: FindingOut | None = Field(description="Why it needs attention.")
     source: SideOut
     target: SideOut
+    side: SideOut | None = Field(description="The third connection, to which salaries are offered.")
     schedule: Schedule
     start_date: Day | None
     next_run_at: datetime | None
@@ -145,16 +151,6 @@ class PreviewIn(Body):
     limit: int = Field(default=50, ge=1, le=200)
 
 
-class PreviewLine(BaseModel):
-    """One line of what would be booked."""
-
-    account: str
-    name: str
-    debit: str
-    credit: str
-    description: str
-
-
 class PreviewDocument(BaseModel):
     """What would happen to one document."""
 
@@ -167,7 +163,7 @@ class PreviewDocument(BaseModel):
     currency: str
     administration: str
     action: str = Field(description="`create`, `update`, `adopt`, `ignore`, `none` or `attention`.")
-    posting: list[PreviewLine]
+    posting: list[PostingOut]
     findings: list[FindingOut]
 
 
@@ -197,7 +193,10 @@ class Suggestion(BaseModel):
     source: str
     source_label: str
     target: str
-    origin: str = Field(description="Where it comes from: `leading_code`, `name`, `default` or `none`.")
+    origin: str = Field(
+        description="Where it comes from: `table`, `same_code`, `leading_code`, `name`, `fallback`, `default`, `none`."
+    )
+    known: bool = Field(description="Whether the target has it.")
 
 
 class MappingOut(BaseModel):

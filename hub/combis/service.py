@@ -49,6 +49,8 @@ async def create(session: HubSession, hub: Hub, organisation_id: UUID, asked: Co
         hint = f" Did you mean `{near[0]}`?" if near else ""
         raise _invalid([FieldError(field="recipe", code="unknown_recipe", message=f"There is no such recipe.{hint}")])
     wanted = {"source_connection_id": asked.source_connection_id, "target_connection_id": asked.target_connection_id}
+    if asked.side_connection_id is not None:
+        wanted["side_connection_id"] = asked.side_connection_id
     errors += await _connection_errors(session, recipe, wanted)
     errors += settings_errors(recipe, asked.settings)
     if errors:
@@ -61,6 +63,8 @@ async def create(session: HubSession, hub: Hub, organisation_id: UUID, asked: Co
         name=asked.name,
         source_connection_id=asked.source_connection_id,
         target_connection_id=asked.target_connection_id,
+        side_connection_id=asked.side_connection_id,
+        side_since=now if asked.side_connection_id else None,
         settings=asked.settings,
         schedule=asked.schedule or recipe.schedule,
         start_date=asked.start_date,
@@ -95,7 +99,9 @@ async def change(session: HubSession, hub: Hub, combi: Combi, asked: CombiPatch)
         for side in ("source_connection_id", "target_connection_id")
         if (wanted := getattr(asked, side)) is not None and wanted != getattr(combi, side)
     }
-    errors += await _connection_errors(session, recipe, relinked)
+    side = asked.side_connection_id if "side_connection_id" in given else combi.side_connection_id
+    new_side = {"side_connection_id": side} if side is not None and side != combi.side_connection_id else {}
+    errors += await _connection_errors(session, recipe, {**relinked, **new_side})
     if not errors and not asked.confirm_other_administration:
         errors += await _other_company_errors(session, combi, relinked)
     merged = merge(combi.settings, asked.settings) if asked.settings is not None else combi.settings
@@ -103,8 +109,10 @@ async def change(session: HubSession, hub: Hub, combi: Combi, asked: CombiPatch)
         errors += settings_errors(recipe, merged)
     if errors:
         raise _invalid(errors)
-    for side, wanted in relinked.items():
-        setattr(combi, side, wanted)
+    for field, wanted in relinked.items():
+        setattr(combi, field, wanted)
+    if side != combi.side_connection_id:
+        combi.side_connection_id, combi.side_since = side, hub.clock.now() if side is not None else None
     if asked.name is not None:
         combi.name = asked.name
     if merged != combi.settings or relinked or ("start_date" in given and asked.start_date != combi.start_date):
@@ -253,7 +261,7 @@ def settings_errors(recipe: Recipe, settings: Map[str, Any]) -> list[FieldError]
     try:
         combi_settings.parse(recipe, settings)
     except ValidationError as error:
-        names = list(combi_settings.model(recipe.source, recipe.target).model_fields)
+        names = list(combi_settings.model_of(recipe).model_fields)
         return [_settings_error(one, names) for one in error.errors(include_url=False, include_input=False)]
     return []
 
@@ -276,16 +284,23 @@ async def _connection_errors(session: HubSession, recipe: Recipe, wanted: Map[st
     errors: list[FieldError] = []
     for field, connection_id in wanted.items():
         connection = found.get(connection_id)
-        connector = recipe.source if field.startswith("source") else recipe.target
+        allowed = _allowed(recipe, field)
         if connection is None:
             errors.append(FieldError(field=field, code="unknown_connection", message="There is no such connection."))
-        elif connection["connector"] != connector:
-            message = f"This is a connection to {connection['connector']}; the recipe needs {connector}."
+        elif connection["connector"] not in allowed:
+            needs = f"needs {' or '.join(allowed)}" if allowed else "has no third connection"
+            message = f"This is a connection to {connection['connector']}; the recipe {needs}."
             errors.append(FieldError(field=field, code="wrong_connector", message=message))
         elif connection["status"] != "active":
             message = f"The connection is {connection['status']}; it must be active."
             errors.append(FieldError(field=field, code="connection_not_active", message=message))
     return errors
+
+
+def _allowed(recipe: Recipe, field: str) -> list[str]:
+    if field.startswith("side"):
+        return sorted(one.manifest.name for one in recipes.sides(recipe))
+    return [recipe.source if field.startswith("source") else recipe.target]
 
 
 async def _other_company_errors(session: HubSession, combi: Combi, relinked: Map[str, UUID]) -> list[FieldError]:
@@ -326,7 +341,8 @@ def _in_force(combi: Combi) -> tuple[list[str], dict[str, Any]]:
     except (KeyError, ValidationError):  # a package left, or a connector's settings changed: the check will say so
         return [], dict(combi.settings)
     wanted = settings.flows
-    return [one for one in recipe.flows if wanted is None or one in wanted], settings.model_dump(mode="json")
+    flows = (*recipe.flows, *((recipes.SALARIES,) if combi.side_connection_id else ()))
+    return [one for one in flows if wanted is None or one in wanted], settings.model_dump(mode="json")
 
 
 _PLAIN = (
@@ -342,6 +358,7 @@ def row_facts(row: RowMapping, language: str) -> dict[str, Any]:
         "reason": sentences.finding(row["reason"], language) if row["reason"] else None,
         "source": _side(row, "source"),
         "target": _side(row, "target"),
+        "side": _side(row, "side") if row["side_connection_id"] is not None else None,
         "last_run": _last_run(row, language),
         "counts": counts,
         "needs_attention": row["status"] == CombiStatus.attention

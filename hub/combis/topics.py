@@ -45,7 +45,7 @@ class Topic:
 def topics(recipe: Recipe) -> list[Topic]:
     """The pages of a pair's installation; every question stands on exactly one of them."""
     fields = asked(recipe)
-    model = combi_settings.model(recipe.source, recipe.target).model_fields
+    model = combi_settings.model_of(recipe).model_fields
     found = []
     for name in NAMES:
         mine = tuple(field for field in fields if _topic_of(field, model.get(field)) == name)
@@ -57,7 +57,7 @@ def topics(recipe: Recipe) -> list[Topic]:
 
 def asked(recipe: Recipe) -> list[str]:
     """The fields that are asked: those the recipe names, else all; what belongs to every combi comes in any case."""
-    model = combi_settings.model(recipe.source, recipe.target).model_fields
+    model = combi_settings.model_of(recipe).model_fields
     wanted = list(recipe.questions or model)
     if "administrations" in registry.get(recipe.target).options:
         wanted.insert(0, "administrations")

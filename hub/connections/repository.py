@@ -10,13 +10,15 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.connections.models import Connection, ConnectionStatus, Installation, InstallLink, OAuthAttempt
-from hub.kit.database import dump_json
+from hub.kit import json
 
 REAUTH_KEY = "connection_needs_reauth"
 
 # A combi may name a connection by the id it had before it turned out to be the same company as another.
-_USED = """EXISTS (SELECT 1 FROM connection used WHERE (used.id = :id OR used.same_as = :id)
+_HUNG_ON = """EXISTS (SELECT 1 FROM connection used WHERE (used.id = :id OR used.same_as = :id)
     AND used.id IN (source_connection_id, target_connection_id))"""
+_USED = f"({_HUNG_ON} OR side_connection_id = :id)"
+"""Without its third connection a combi goes on: the books come first."""
 
 # What a combi's reason says when consent is all that it waits for; the engine's own reasons name no connection.
 _CONSENT = """(combi.reason->>'key' IN ('connection_needs_reauth', 'connection_revoked', 'connection_pending',
@@ -85,9 +87,9 @@ async def halt_combis(session: AsyncSession, connection_id: UUID, reason: dict[s
         text(
             f"""UPDATE combi SET status = 'attention', reason = cast(:reason AS jsonb), version = version + 1,
                  updated_at = :now
-            WHERE status = 'active' AND deleted_at IS NULL AND {_USED} RETURNING id"""
+            WHERE status = 'active' AND deleted_at IS NULL AND {_HUNG_ON} RETURNING id"""
         ),
-        {"id": connection_id, "reason": dump_json(reason), "now": now},
+        {"id": connection_id, "reason": json.dumps(reason), "now": now},
     )
     return len(found.all())
 
@@ -95,7 +97,7 @@ async def halt_combis(session: AsyncSession, connection_id: UUID, reason: dict[s
 async def resume_combis(session: AsyncSession, connection_id: UUID, now: datetime) -> int:
     """Combis that waited for this consent go on, once their other side is active too."""
     values = {"id": connection_id, "text": str(connection_id), "now": now}
-    waiting = f"combi.status = 'attention' AND deleted_at IS NULL AND {_USED} AND {_CONSENT}"
+    waiting = f"combi.status = 'attention' AND deleted_at IS NULL AND {_HUNG_ON} AND {_CONSENT}"
     # Both sides died: from now on it waits for the other one.
     await session.execute(
         text(

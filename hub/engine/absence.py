@@ -30,7 +30,7 @@ async def look(session: AsyncSession, ctx: Context, flow: str, seen: Iterable[st
         present |= whole.source_ids
     await _come_back(session, ctx, flow, present)
     for whole in wholes:
-        rows = await _missed(session, ctx, flow, whole)
+        rows = await _missed(session, ctx, flow, whole.prefix, present)
         certain = ctx.clock.now() - timedelta(seconds=whole.again_after_s)
         first = [row["id"] for row in rows if row["missed_at"] is None]
         await session.execute(
@@ -70,6 +70,7 @@ async def _come_back(session: AsyncSession, ctx: Context, flow: str, present: se
     rows = found.mappings().all()
     if not rows:
         return
+    ctx.at_hand = None
     await session.execute(
         text(
             """UPDATE item SET missed_at = NULL, vanished_at = NULL, updated_at = :now,
@@ -87,7 +88,9 @@ async def _come_back(session: AsyncSession, ctx: Context, flow: str, present: se
             ctx.log("item.came_back", item=row["id"], number=row["number"])
 
 
-async def _missed(session: AsyncSession, ctx: Context, flow: str, whole: Whole) -> Sequence[RowMapping]:
+async def _missed(
+    session: AsyncSession, ctx: Context, flow: str, prefix: str, present: set[str]
+) -> Sequence[RowMapping]:
     """The documents that the listing should hold and does not, of which nothing was concluded yet."""
     found = await session.execute(
         text(
@@ -100,15 +103,15 @@ async def _missed(session: AsyncSession, ctx: Context, flow: str, whole: Whole) 
               ORDER BY version DESC, revision DESC LIMIT 1) AS d ON true
             WHERE i.combi_id = :combi AND i.flow = :flow AND i.vanished_at IS NULL
               AND i.status NOT IN ('skipped', 'reversed') AND starts_with(i.source_id, :prefix)
-              AND i.source_id <> ALL(:there)"""
+              AND NOT EXISTS (SELECT 1 FROM unnest(cast(:there AS text[])) AS t(id) WHERE t.id = i.source_id)"""
         ),
         {
             "combi": ctx.combi.id,
             "flow": flow,
             "streams": [flow, flow + reversal.SUFFIX],
             "source": ctx.origin(flow).source,
-            "prefix": whole.prefix,
-            "there": sorted(whole.source_ids),
+            "prefix": prefix,
+            "there": sorted(present),
         },
     )
     return found.mappings().all()

@@ -9,6 +9,7 @@ from hub.accounting.documents import Finding, Ignored
 from hub.engine import store, verdicts
 from hub.engine.context import Context
 from hub.engine.models import DeliveryState
+from hub.engine.recipe import SALARIES
 from hub.engine.resolve import Work
 from hub.engine.verdicts import Verdicts
 
@@ -19,10 +20,11 @@ NOT_CHOSEN = "not_chosen"
 async def begin(ctx: Context, flow: str) -> bool:
     """Marks what this run is asked to book. False: it is asked for documents of other flows alone."""
     wanted = ctx.run.documents
-    if wanted is None:
-        return True
+    if wanted is None or flow == SALARIES:
+        return True  # salaries have the ids of their journals
     if flow not in CHOOSABLE:
         return False
+    ctx.at_hand = None
     async with ctx.database.tenant(ctx.organisation_id) as session:
         found = await session.execute(
             text(

@@ -15,13 +15,13 @@ from hub.accounting.documents import Finding
 from hub.engine import words
 from hub.engine.clients import Link
 from hub.engine.models import Combi, MasterData, Run
-from hub.engine.recipe import Recipe
+from hub.engine.recipe import SALARIES, Recipe
 from hub.engine.settings import CombiSettings
 from hub.kit import json
 from hub.kit.clock import Clock
 from hub.kit.database import Database
 from hub.sdk.connector import SourceStream, TargetWriter
-from hub.sdk.errors import Exchange
+from hub.sdk.errors import ConfigError, Exchange
 from hub.sdk.manifest import WriterFacts
 
 MASTER_AGE = timedelta(hours=1)
@@ -91,11 +91,17 @@ class Context:
     lease: Lease
     ends_at: float
     """Monotonic: when this slice gives the worker to others."""
+    side: Link | None = None
+    """The third connection, when there is one that works."""
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     lines: list[LogLine] = field(default_factory=list)
     masters: dict[str, tuple[Master, datetime]] = field(default_factory=dict)
     positions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """How far each stream was read, as it was when the slice began and as this slice moved it."""
+    at_hand: frozenset[str] | None = None
+    """Flows with work, and `follow_up`, when this slice last looked; None: something was done since."""
+    shown_at: float = field(default_factory=time.monotonic)
+    """Monotonic: when the run's counts were last written down."""
     window: int = 8
     """How many documents are marked as sent at once: grows while the target is fast."""
 
@@ -110,18 +116,31 @@ class Context:
         self.lease.check()
         return self.lease.leaving or time.monotonic() > self.ends_at
 
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """All connections: target, source, and the third one when there is one."""
+        return (self.target, self.source, *((self.side,) if self.side is not None else ()))
+
     def flows(self) -> tuple[str, ...]:
         """The flows that run, in order."""
         wanted = self.settings.flows
-        return tuple(flow for flow in self.recipe.flows if wanted is None or flow in wanted)
+        aside = (SALARIES,) if self.side is not None else ()
+        return tuple(flow for flow in (*self.recipe.flows, *aside) if wanted is None or flow in wanted)
 
     def origin(self, flow: str) -> Link:
         """Where a flow's documents come from."""
-        return self.source if self.recipe.direction(flow) == "forth" else self.target
+        return self.target if self.recipe.direction(flow) == "back" else self.source
 
     def destination(self, flow: str) -> Link:
-        """Where a flow's documents go."""
-        return self.target if self.recipe.direction(flow) == "forth" else self.source
+        """Where a flow's documents go. Raises ConfigError for salaries without a third connection that works."""
+        match self.recipe.direction(flow):
+            case "forth":
+                return self.target
+            case "back":
+                return self.source
+        if self.side is None:
+            raise ConfigError("side_missing", field="side_connection_id")
+        return self.side
 
     def stream(self, flow: str) -> SourceStream:
         """How a flow's documents are read."""
@@ -134,6 +153,16 @@ class Context:
     def facts(self, flow: str) -> WriterFacts:
         """What the target promises of a flow."""
         return self.destination(flow).connector.manifest.targets[flow]
+
+    def tally(self) -> dict[str, Any]:
+        """The run's counts with this slice's added, and the calls made at each package."""
+        counts: dict[str, Any] = {flow: Counter(tally) for flow, tally in self.run.counts.items()}
+        for flow, tally in self.counts.items():
+            counts[flow] = counts.get(flow, Counter()) + tally
+        calls = counts.setdefault("calls", Counter())
+        for link in self.links:
+            calls[link.connector.manifest.name] += link.http.calls
+        return {flow: dict(tally) for flow, tally in counts.items()}
 
     def log(self, key: str, *, level: str = "info", item: UUID | None = None, **values: object) -> None:
         """A line for the log."""
@@ -154,6 +183,12 @@ class Context:
             known = (await self._fetched_master(administration), now)
         self.masters[administration] = known
         return known[0]
+
+    async def use_stored_master(self, administration: str) -> None:
+        """Takes the stored master data as good enough, however old."""
+        known = await self._stored_master(administration)
+        if known is not None:
+            self.masters[administration] = (known[0], self.clock.now())
 
     def master_age(self, administration: str) -> timedelta:
         """How old the master data in use is."""

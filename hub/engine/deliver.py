@@ -16,14 +16,18 @@ async def deliver(ctx: Context, flow: str) -> bool:
     """Works through everything of a flow that is at hand. False when the slice ended first."""
     if not await choosing.begin(ctx, flow):
         return True
-    while True:
+    while ctx.at_hand is None or flow in ctx.at_hand:
         async with ctx.database.tenant(ctx.organisation_id) as session:
+            if flow not in await store.at_hand(session, ctx):
+                break
             rows = await store.items_at_hand(session, ctx, flow, BATCH)
         if not rows:
-            return True
+            break
+        ctx.at_hand = None
         await handle(ctx, flow, [work_of(row) for row in rows])
         if ctx.out_of_time:
             return False
+    return True
 
 
 async def handle(ctx: Context, flow: str, works: Sequence[Work]) -> None:
@@ -38,10 +42,12 @@ async def handle(ctx: Context, flow: str, works: Sequence[Work]) -> None:
         works = await _without_waiting(ctx, works, customers)
     await resolve(ctx, works, customers)
     ready: list[Work] = []
-    for work in await choosing.chosen(ctx, flow, works, said):
+    going = await choosing.chosen(ctx, flow, works, said)
+    standing = await sorting.standing(ctx, [work for work in going if work.findings])
+    for work in going:
         if work.ignored is not None:
             verdicts.ignore(ctx, work, said)
-        elif work.findings:
+        elif work.findings and work.id not in standing:
             verdicts.park(ctx, work, ItemStatus.finding, said)
         else:
             ready.append(work)

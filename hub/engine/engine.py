@@ -14,19 +14,18 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.accounting.chart import Master
 from hub.accounting.documents import Finding
-from hub.engine import mapping
+from hub.engine import asking, mapping, salaries
 from hub.engine import preview as previews
 from hub.engine import recipe as recipes
 from hub.engine import run as runs
 from hub.engine.clients import Clients
 from hub.engine.context import Context, Lease
+from hub.engine.entry_rules import joined
 from hub.engine.models import Combi, Run
 from hub.engine.outcome import Outcome
 from hub.engine.queue import Doorbell
 from hub.engine.schedule import Schedule, missed
-from hub.engine.settings import leading_code
 from hub.kit import json
 from hub.kit.clock import Clock
 from hub.kit.database import Database, after_commit
@@ -202,6 +201,7 @@ class Engine:
                 ),
                 {"before": self.clock.now() - timedelta(days=RAW_DAYS)},
             )
+            await salaries.expire(session, self.clock.now())
 
     # Asking
 
@@ -268,23 +268,25 @@ class Engine:
             raise KeyError(field)
         provider = str(extra["choice"])
         chosen = {**ctx.settings.model_dump(mode="json"), "flows": ctx.flows()}
-        for link in (ctx.target, ctx.source):
+        for link in ctx.links:
             if provider in link.connector.options:
                 options = await link.connector.options[provider](link.http, chosen)
                 keys = await _companies(ctx) if field == "administrations" else None
                 return Choices(options, keys)
-        raise KeyError(field)
+        return Choices(await asking.master_options(ctx, provider))
 
     async def preview(self, organisation_id: UUID, combi_id: UUID, limit: int = previews.LIMIT) -> previews.Preview:
         """What would be booked now. Raises VendorError when a package cannot be read."""
         return await previews.preview(await self.context(organisation_id, combi_id), limit)
 
-    async def posting(
+    async def preview_of(
         self, organisation_id: UUID, combi_id: UUID, flow: str, raw: Mapping[str, Any]
     ) -> previews.PreviewDocument | None:
         """What one stored record would be booked as under the settings of now; None: unreadable. Raises VendorError."""
-        shown = await previews.documents(await self.context(organisation_id, combi_id), flow, [raw])
-        return shown[0] if shown else None
+        ctx = await self.context(organisation_id, combi_id)
+        for place in set(ctx.settings.administrations.values()):
+            await ctx.use_stored_master(place)  # nobody waits for a package to look at a document
+        return await previews.single(ctx, flow, raw)
 
     async def suggest(self, organisation_id: UUID, combi_id: UUID, table: str) -> list[mapping.Suggestion]:
         """Suggestions for a mapping table."""
@@ -305,12 +307,12 @@ class Engine:
         """What keeps the whole combi from working: consent, administrations, accounts. Asks the live packages."""
         try:
             ctx = await self.context(organisation_id, combi_id)
-            for link in (ctx.source, ctx.target):
+            for link in ctx.links:
                 await link.connector.identify(link.http)
             findings = await _check_administrations(ctx)
             for administration in sorted(set(ctx.settings.administrations.values())):
                 if not any(one.key == "administration_unknown" for one in findings):
-                    findings.extend(_check_master(ctx, await ctx.master(administration, doubted=True)))
+                    findings.extend(asking.check_master(ctx, await ctx.master(administration, doubted=True)))
         except VendorError as error:
             return [error.finding()]
         return findings
@@ -323,16 +325,13 @@ class Engine:
 
     async def check_documents(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
         """What the documents at hand would run into under settings that are right."""
-        findings: list[Finding] = []
         try:
             ctx = await self.context(organisation_id, combi_id)
             shown = await previews.preview(ctx, 100)
         except VendorError as error:
             return [error.finding()]
-        for document in shown.documents:
-            if document.action == "attention":
-                findings.extend(one for one in document.findings if one not in findings)
-        return [*findings, *_open_questions(ctx)]
+        troubled = (document.findings for document in shown.documents if document.action == "attention")
+        return [*joined([one for findings in troubled for one in findings]), *_open_questions(ctx)]
 
 
 def _open_questions(ctx: Context) -> list[Finding]:
@@ -375,26 +374,6 @@ async def _check_administrations(ctx: Context) -> list[Finding]:
         Finding(key="company_unknown", values={"company": one}, field="administrations")
         for one in sorted(set(ctx.settings.administrations) - known)
     )
-    return findings
-
-
-def _check_master(ctx: Context, master: Master) -> list[Finding]:
-    """The accounts and the journal that the settings name exist in the administration."""
-    findings: list[Finding] = []
-    where = master.name or master.administration
-    default = leading_code(ctx.settings.default_revenue_account) or ctx.settings.default_revenue_account.strip()
-    if default and master.accounts is not None and master.account(default) is None:
-        values = {"account": default, "administration": where}
-        findings.append(Finding(key="default_account_unknown", values=values, field="default_revenue_account"))
-    journal = getattr(ctx.settings, "journal", "")
-    if journal and master.journals is not None and journal not in {one.id for one in master.journals}:
-        values = {"journal": journal, "administration": where}
-        findings.append(Finding(key="journal_unknown", values=values, field="journal"))
-    for source, target in ctx.mappings.get("ledger_accounts", {}).items():
-        account = leading_code(target) or target
-        if master.accounts is not None and master.account(account) is None:
-            values = {"account": account, "revenue_group": source}
-            findings.append(Finding(key="account_unknown", values=values, field="ledger_accounts"))
     return findings
 
 

@@ -12,7 +12,8 @@ from decimal import Decimal
 
 from hub.accounting.booking import BookedEntryLine
 from hub.accounting.chart import LedgerAccount, Master
-from hub.accounting.documents import EntryLine, Finding, JournalEntry, Label
+from hub.accounting.documents import EntryLine, Finding, JournalEntry, Label, SalaryBatch
+from hub.accounting.money import ZERO
 from hub.engine.rules import NO_ACCOUNT
 from hub.engine.settings import CombiSettings, leading_code
 
@@ -108,28 +109,30 @@ def propose_account(line: EntryLine, settings: CombiSettings, table: Table, mast
     for words in named if line.account else (line.account_name, NAMELESS):
         if words and words in table:
             code = code_of(table[words], master)
-            return Proposal(code, "table", _stands(code, master))
+            return Proposal(code, "table", account_stands(code, master))
     if not line.account:
         fallback = code_of(settings.fallback_account, master)
-        return Proposal(fallback, "fallback" if fallback else "none", bool(fallback) and _stands(fallback, master))
+        return Proposal(
+            fallback, "fallback" if fallback else "none", bool(fallback) and account_stands(fallback, master)
+        )
     if settings.account_mode == "transpose":
         return Proposal("", "none", known=False)
-    return Proposal(line.account, "same_code", _stands(line.account, master))
+    return Proposal(line.account, "same_code", account_stands(line.account, master))
 
 
 def propose_centre(centre: Label | None, settings: CombiSettings, table: Table, master: Master) -> Proposal:
     """The target's cost centre: table, then the same code, or the default for a line that has none."""
     if centre is None or settings.cost_centre_mode == "none":
         default = centre_code(settings.default_cost_centre, master)
-        return Proposal(default, "fallback" if default else "none", bool(default) and _centre_stands(default, master))
+        return Proposal(default, "fallback" if default else "none", bool(default) and centre_stands(default, master))
     for words in (centre.id, centre_words(centre), centre.label):
         if words and words in table:
             code = centre_code(table[words], master)
-            return Proposal(code, "table", _centre_stands(code, master))
+            return Proposal(code, "table", centre_stands(code, master))
     if settings.cost_centre_mode == "table":
         return Proposal("", "none", known=False)
     for code in (centre.id, leading_code(centre.label), centre.label):
-        if code and _centre_stands(code, master):
+        if code and centre_stands(code, master):
             return Proposal(code, "same_code", known=True)
     return Proposal(centre.id, "same_code", known=False)
 
@@ -241,9 +244,28 @@ def _cost_centre(
     return ""
 
 
-def _stands(account: str, master: Master) -> bool:
+def account_stands(account: str, master: Master) -> bool:
+    """Whether it can be booked on, as far as the package says."""
     return master.accounts is None or master.account(account) is not None
 
 
-def _centre_stands(code: str, master: Master) -> bool:
+def centre_stands(code: str, master: Master) -> bool:
+    """Whether the administration has this cost centre, as far as the package says."""
     return master.cost_centres is None or any(one.id == code for one in master.cost_centres)
+
+
+def not_the_net_pay(batch: SalaryBatch, settings: CombiSettings) -> Finding | None:
+    """A finding when what is to be paid is not what the journal owes: on the chosen account, else on any one.
+
+    Without a journal to compare with nothing is concluded.
+    """
+    owed = dict(batch.owed)
+    account = leading_code(settings.net_pay_account) or settings.net_pay_account.strip()
+    if not owed or (not account and batch.total in owed.values()) or (account and owed.get(account) == batch.total):
+        return None
+    values = {"number": batch.number, "total": f"{batch.total:f}", "account": account}
+    if not account:
+        return Finding(key="salaries_not_in_journal", values=values, field="net_pay_account")
+    booked = owed.get(account, ZERO)
+    values |= {"booked": f"{booked:f}", "difference": f"{batch.total - booked:f}"}
+    return Finding(key="salaries_differ_from_journal", values=values, field="net_pay_account")

@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping, text
 from hub.accounting.documents import Finding
 from hub.engine import words
 from hub.engine.context import Context
-from hub.engine.store import write_lines
+from hub.engine.store import at_hand, write_lines
 from hub.kit import text as sentences
 from hub.sdk.connector import Note
 from hub.sdk.errors import ConfigError, OutcomeUnknown, RecordRejected, TransientError, VendorError
@@ -21,12 +21,11 @@ LANGUAGE = "nl"
 
 async def follow_up(ctx: Context) -> bool:
     """Does everything that is due. False when the slice ended first."""
-    async with ctx.database.tenant(ctx.organisation_id) as session:
-        found = await session.execute(
-            text(f"SELECT 1 FROM item i WHERE i.combi_id = :combi AND {DUE} LIMIT 1"), {"combi": ctx.combi.id}
-        )
-        if found.first() is None:
-            return True
+    if ctx.at_hand is None:
+        async with ctx.database.tenant(ctx.organisation_id) as session:
+            await at_hand(session, ctx)
+    if "follow_up" not in (ctx.at_hand or ()):
+        return True
     return await _attach(ctx) and await _note(ctx)
 
 

@@ -25,7 +25,15 @@ RETRYABLE = (
 )
 SKIPPABLE = (ItemStatus.waiting, ItemStatus.finding, ItemStatus.rejected, ItemStatus.ignored, ItemStatus.changed)
 RESOLVABLE = (ItemStatus.finding, ItemStatus.rejected, ItemStatus.unknown, ItemStatus.changed)
-GO_ON = {"total_differs", "edited_in_target", "changed_after_booking", "booking_gone", "period_closed"}
+GO_ON = {
+    "total_differs",
+    "edited_in_target",
+    "changed_after_booking",
+    "booking_gone",
+    "period_closed",
+    "salaries_not_in_journal",
+    "salaries_differ_from_journal",
+}
 """Findings about a booking that stands: trying again means that the human has looked and wants it done."""
 
 

@@ -14,13 +14,19 @@ async def key_for_item(session: AsyncSession, item: Item) -> Key:
     combi = await session.get_one(Combi, item.combi_id)
     the_recipe = recipe.get(combi.recipe)
     found = await session.execute(
-        text("SELECT id, connector, tenant FROM connection WHERE id IN (:source, :target)"),
-        {"source": combi.source_connection_id, "target": combi.target_connection_id},
+        text("SELECT id, connector, tenant FROM connection WHERE id IN (:source, :target, :side)"),
+        {
+            "source": combi.source_connection_id,
+            "target": combi.target_connection_id,
+            "side": combi.side_connection_id,
+        },
     )
     sides = {row.id: f"{row.connector}:{row.tenant}" for row in found}
     source = sides[combi.source_connection_id]
     if item.flow == "payments":
         return Key(f"{the_recipe.target}:{item.administration}", item.flow, item.source_id, source)
+    if item.flow == recipe.SALARIES and combi.side_connection_id is not None:
+        return Key(source, item.flow, item.source_id, sides[combi.side_connection_id])
     administration = item.administration
     if not administration:
         chosen = settings.parse(the_recipe, combi.settings)

@@ -87,6 +87,10 @@ class Combi(Owned, table=True):
     name: str = ""
     source_connection_id: UUID = Field(foreign_key="connection.id", index=True)
     target_connection_id: UUID = Field(foreign_key="connection.id", index=True)
+    side_connection_id: UUID | None = Field(default=None, foreign_key="connection.id", index=True)
+    """The third connection, to which salaries are offered."""
+    side_since: datetime | None = moment(default=None)
+    """Since when it is there: what was booked before that moment is never offered."""
     settings: dict[str, Any] = tree(default_factory=dict)
     settings_version: int = 1
     """Grows with every change of settings or mappings: parked items are tried again under the new one."""

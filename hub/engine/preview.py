@@ -7,13 +7,13 @@ from decimal import Decimal
 from sqlalchemy import text
 
 from hub.accounting.chart import Master
-from hub.accounting.documents import Document, Finding, Ignored, Part, SalesInvoice
+from hub.accounting.documents import Document, Finding, Ignored, JournalEntry, Part, SalesInvoice
 from hub.accounting.posting import PostingLine, posting
 from hub.engine import parties, store
 from hub.engine.context import Context
 from hub.engine.models import DeliveryState, ItemStatus
 from hub.engine.read import companies_of, position
-from hub.engine.resolve import UNKNOWN_CUSTOMER, Work, document_of, needed_customers, resolve
+from hub.engine.resolve import OURS, UNKNOWN_CUSTOMER, Work, document_of, needed_customers, resolve
 from hub.engine.rules import NO_ACCOUNT
 from hub.kit.ids import new_id
 from hub.sdk.connector import Raw, Since
@@ -51,7 +51,7 @@ async def preview(ctx: Context, limit: int = LIMIT) -> Preview:
     shown: list[PreviewDocument] = []
     complete = True
     for flow in ctx.flows():
-        if flow in ("payments", "customers"):
+        if flow == "customers" or flow in OURS:
             continue
         raws, more = await first(ctx, flow, limit)
         complete = complete and not more
@@ -114,15 +114,29 @@ async def documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[Previe
     return shown
 
 
+async def single(ctx: Context, flow: str, raw: Raw) -> PreviewDocument | None:
+    """The same for one record; an entry that lacks accounts shows the lines as the source has them."""
+    shown = await documents(ctx, flow, [raw])
+    if not shown or shown[0].posting:
+        return shown[0] if shown else None
+    try:
+        entry = document_of(ctx, flow, raw)
+    except Malformed:
+        return shown[0]
+    if not isinstance(entry, JournalEntry):
+        return shown[0]
+    lines = (
+        PostingLine(
+            account=part.account, name=part.account_name, debit=debit, credit=credit, description=part.description
+        )
+        for part in entry.lines
+        for debit, credit in part.sides
+    )
+    return shown[0].model_copy(update={"posting": tuple(lines)})
+
+
 async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:
     document = work.document or _read_anyway(ctx, work)
-    lines: tuple[PostingLine, ...] = ()
-    if work.booking is not None:
-        master = ctx.masters.get(work.administration)
-        lines = posting(work.booking, master[0] if master else Master(administration=work.administration or "-"))
-        # A debtor that is still to be made has no number yet, and some packages choose the account themselves.
-        nameless = (UNKNOWN_CUSTOMER, NO_ACCOUNT)
-        lines = tuple(one.model_copy(update={"account": ""}) if one.account in nameless else one for one in lines)
     invoice = document if isinstance(document, SalesInvoice) else None
     ignored = (work.ignored.reason,) if work.ignored else ()
     return PreviewDocument(
@@ -135,9 +149,22 @@ async def _shown(ctx: Context, work: Work, action: str) -> PreviewDocument:
         currency=getattr(document, "currency", ""),
         administration=work.administration,
         action=action,
-        posting=lines,
+        posting=_posting(ctx, work),
         findings=(*work.findings, *ignored),
     )
+
+
+def _posting(ctx: Context, work: Work) -> tuple[PostingLine, ...]:
+    """Debit and credit of a resolved work.
+
+    A debtor that is still to be made has no number yet, and some packages choose the account themselves.
+    """
+    if work.booking is None:
+        return ()
+    master = ctx.masters.get(work.administration)
+    lines = posting(work.booking, master[0] if master else Master(administration=work.administration or "-"))
+    nameless = (UNKNOWN_CUSTOMER, NO_ACCOUNT)
+    return tuple(one.model_copy(update={"account": ""}) if one.account in nameless else one for one in lines)
 
 
 def _read_anyway(ctx: Context, work: Work) -> Document | None:

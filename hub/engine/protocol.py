@@ -95,7 +95,8 @@ async def send(ctx: Context, flow: str, jobs: Sequence[Job]) -> None:
         check_at = ctx.clock.now() + timedelta(seconds=WINDOW_S + verdicts.settle_s(ctx, flow))
         async with ctx.database.tenant(ctx.organisation_id) as session:
             ours = await store.mark_sent(session, ctx, [job.delivery_id for job in window], check_at)
-        await _give_up(ctx, [job.work for job in window if job.delivery_id not in ours])
+        if len(ours) < len(window):
+            await _give_up(ctx, [job.work for job in window if job.delivery_id not in ours])
         window = [job for job in window if job.delivery_id in ours]
         points.reach(points.BEFORE_SEND)
         began = time.monotonic()

@@ -86,6 +86,7 @@ async def _keep_documents(ctx: Context, flow: str, page: Page) -> None:
             ctx.counts[flow][name] += count
         await absence.look(session, ctx, flow, unique, page.wholes)
         await store.write_lines(session, ctx)
+        await store.show_progress(session, ctx)
         points.reach(points.BEFORE_CURSOR)
         if page.cursor is not None:
             await move(session, ctx, flow, page.cursor)
@@ -185,6 +186,7 @@ async def _keep_customers(ctx: Context, page: Page) -> None:
         for name, count in counts.items():
             ctx.counts["customers"][name] += count
         await store.write_lines(session, ctx)
+        await store.show_progress(session, ctx)
         points.reach(points.BEFORE_CURSOR)
         if page.cursor is not None:
             await move(session, ctx, "customers", page.cursor)

@@ -12,8 +12,12 @@ from hub.engine import registry
 from hub.engine.schedule import Schedule
 from hub.sdk.connector import Connector
 
-FLOWS = ("customers", "invoices", "journals", "payments")
+SALARIES = "salaries"
+FLOWS = ("customers", "invoices", "journals", SALARIES, "payments")
 """In the order in which a run does them: a debtor before its invoice, a payment after it."""
+
+
+_DIRECTIONS: Mapping[str, Literal["back", "aside"]] = {"payments": "back", SALARIES: "aside"}
 
 
 class Recipe(BaseModel):
@@ -30,9 +34,9 @@ class Recipe(BaseModel):
     questions: tuple[str, ...] = ()
     offered: bool = True
 
-    def direction(self, flow: str) -> Literal["forth", "back"]:
-        """Payments flow from the target back to the source, everything else forth."""
-        return "back" if flow == "payments" else "forth"
+    def direction(self, flow: str) -> Literal["forth", "back", "aside"]:
+        """Payments flow from the target back to the source, salaries to the third connection, everything else forth."""
+        return _DIRECTIONS.get(flow, "forth")
 
 
 def own_link(recipe: Recipe) -> tuple[Connector, Connector] | None:
@@ -42,6 +46,13 @@ def own_link(recipe: Recipe) -> tuple[Connector, Connector] | None:
         if other.manifest.name in one.manifest.own_links:
             return one, other
     return None
+
+
+def sides(recipe: Recipe) -> tuple[Connector, ...]:
+    """The packages that a combi of this pair may have as its third connection: those that salaries are offered to."""
+    if "journals" not in recipe.flows or not registry.get(recipe.source).manifest.salaries:
+        return ()
+    return tuple(one for one in registry.all_connectors().values() if SALARIES in one.targets)
 
 
 def possible_flows(source: Connector, target: Connector) -> tuple[str, ...]:

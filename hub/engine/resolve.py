@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import RowMapping
 
 from hub.accounting import invariants
-from hub.accounting.booking import Booking, CustomerBooking, EntryBooking, PaymentBooking, SalesBooking
+from hub.accounting.booking import Booking, CustomerBooking, EntryBooking, PaymentBooking, SalaryBooking, SalesBooking
 from hub.accounting.chart import Master
 from hub.accounting.documents import (
     Customer,
@@ -20,6 +20,7 @@ from hub.accounting.documents import (
     Ignored,
     JournalEntry,
     Payment,
+    SalaryBatch,
     SalesInvoice,
     document_from,
 )
@@ -27,6 +28,7 @@ from hub.accounting.money import ZERO
 from hub.engine import entry_rules, rules
 from hub.engine.context import MASTER_DOUBT, Context
 from hub.engine.models import ItemStatus
+from hub.engine.recipe import SALARIES
 from hub.sdk.connector import Existing, Key, Payload
 from hub.sdk.errors import Malformed, RecordRejected
 
@@ -34,6 +36,8 @@ _log = structlog.get_logger(__name__)
 
 BOOKED_ONCE = (SalesInvoice, JournalEntry)
 """Kinds of documents that a company of the source sends to the one administration that belongs to it."""
+OURS: Mapping[str, type[Document]] = {"payments": Payment, SALARIES: SalaryBatch}
+"""Flows of which the engine itself makes the records."""
 UNKNOWN_CUSTOMER = "0"
 """Stands for a debtor that is yet to be made, in a preview only."""
 
@@ -110,9 +114,9 @@ def work_of(row: RowMapping) -> Work:
 
 
 def document_of(ctx: Context, flow: str, raw: Mapping[str, Any]) -> Document | Ignored:
-    """The document in a raw record; payments are our own records. Raises Malformed."""
-    if flow == "payments":
-        return document_from(Payment, raw)
+    """The document in a raw record. Raises Malformed."""
+    if flow in OURS:
+        return document_from(OURS[flow], raw)
     try:
         return ctx.stream(flow).map(raw, ctx.settings)
     except (Malformed, RecordRejected):
@@ -127,7 +131,7 @@ def key_of(ctx: Context, flow: str, source_id: str, administration: str) -> Key:
     if flow == "payments":
         source = f"{ctx.target.connector.manifest.name}:{administration}"
         return Key(source, flow, source_id, ctx.source.source)
-    return Key(ctx.source.source, flow, source_id, f"{ctx.target.connector.manifest.name}:{administration}")
+    return Key(ctx.source.source, flow, source_id, f"{ctx.destination(flow).connector.manifest.name}:{administration}")
 
 
 def administration_of(ctx: Context, company: str) -> str | None:
@@ -206,12 +210,12 @@ def needed_customers(works: Sequence[Work]) -> set[tuple[str, str]]:
 
 
 async def _book(ctx: Context, work: Work, customers: Mapping[tuple[str, str], str]) -> None:
-    if work.flow == "payments":
+    if work.flow in OURS:
         master = Master(administration=work.administration)
     else:
         master = await ctx.master(work.administration)
     _fit(ctx, work, master, customers)
-    if work.findings and work.flow != "payments" and ctx.master_age(work.administration) > MASTER_DOUBT:
+    if work.findings and work.flow not in OURS and ctx.master_age(work.administration) > MASTER_DOUBT:
         # The chart may have grown since it was stored: look once more before bothering a human.
         master = await ctx.master(work.administration, doubted=True)
         work.findings.clear()
@@ -237,6 +241,8 @@ def _fit(ctx: Context, work: Work, master: Master, customers: Mapping[tuple[str,
             work.total = invoice.total
         case PaymentBooking(payment=payment):
             work.total = payment.amount
+        case SalaryBooking(batch=batch):
+            work.total = batch.total
         case EntryBooking(lines=lines):
             work.total = sum((line.debit for line in lines), ZERO)
 
@@ -261,6 +267,11 @@ def _booking(ctx: Context, work: Work, master: Master, customers: Mapping[tuple[
             return CustomerBooking(customer=customer, administration=work.administration)
         case Payment() as payment:
             return PaymentBooking(payment=payment, administration=work.administration)
+        case SalaryBatch() as batch:
+            if not work.forced and (differs := entry_rules.not_the_net_pay(batch, ctx.settings)) is not None:
+                work.findings.append(differs)
+            day = max(batch.date, ctx.clock.today())
+            return SalaryBooking(batch=batch, administration=work.administration, date=day)
         case _:
             work.findings.append(Finding(key="kind_unknown", values={"flow": work.flow}))
             return None

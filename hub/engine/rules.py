@@ -70,10 +70,10 @@ def account_of(
             values={"account": fallback, "administration": master.name or master.administration},
             field="default_revenue_account",
         )
-    if proposed:
-        return _unknown(proposed, line, field="ledger_accounts")
     if own is not None:
         return own(line, master, settings) or NO_ACCOUNT
+    if proposed:
+        return _unknown(proposed, line, field="ledger_accounts")
     label = line.revenue_group.label if line.revenue_group else ""
     return Finding(key="no_account", values={"revenue_group": label, "line": line.description}, field="ledger_accounts")
 

@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import text
@@ -16,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.documents import Finding
-from hub.engine import deliver, follow_up, points, preview, read, recipe, settings, settle
+from hub.engine import deliver, follow_up, points, preview, read, recipe, salaries, settings, settle
+from hub.engine.clients import Link
 from hub.engine.context import Cancelled, Context, Lease, LeaseLost
 from hub.engine.models import Combi, Run
 from hub.engine.outcome import (
@@ -33,6 +33,7 @@ from hub.engine.outcome import (
     Outcome,
 )
 from hub.kit import json
+from hub.kit.database import HubSession
 from hub.kit.metrics import RUNS
 from hub.sdk.errors import ConfigError, OutcomeUnknown, ReauthRequired, RecordRejected, TransientError
 
@@ -111,7 +112,7 @@ async def _slice(engine: "Engine", run: Run, lease: Lease) -> None:
     except Exception as error:
         trouble = error
     if ctx is not None:
-        _merge_counts(ctx)
+        run.counts = ctx.tally()
     await _conclude(engine, run, trouble, done)
 
 
@@ -138,13 +139,13 @@ async def open_context(engine: "Engine", run: Run, lease: Lease, *, reopening: b
             raise ConfigError("settings_invalid", words=str(error)[:300]) from error
         source = await engine.clients.open_in(session, combi.source_connection_id)
         target = await engine.clients.open_in(session, combi.target_connection_id)
+        side, closed = await _open_side(engine, session, combi)
         if reopening and not run.progress.get("reopened"):
             await _reopen(session, run, combi, engine.clock.now())
     tables: dict[str, dict[str, str]] = {}
     for table, left, right in row.tables or ():
         tables.setdefault(table, {})[left] = right
-    source.http.guard = target.http.guard = lease.hold
-    return Context(
+    ctx = Context(
         database=engine.database,
         clock=engine.clock,
         combi=combi,
@@ -157,7 +158,23 @@ async def open_context(engine: "Engine", run: Run, lease: Lease, *, reopening: b
         lease=lease,
         positions=row.positions or {},
         ends_at=time.monotonic() + SLICE_S,
+        side=side,
     )
+    for link in ctx.links:
+        link.http.guard = lease.hold
+    if closed is not None and reopening:
+        ctx.log_finding(closed, None)
+    return ctx
+
+
+async def _open_side(engine: "Engine", session: HubSession, combi: Combi) -> tuple[Link | None, Finding | None]:
+    """The third connection. One that is dead is told and holds nothing else up: the books come first."""
+    if combi.side_connection_id is None:
+        return None, None
+    try:
+        return await engine.clients.open_in(session, combi.side_connection_id), None
+    except (ReauthRequired, ConfigError) as error:
+        return None, error.finding()
 
 
 async def _steps(ctx: Context) -> bool:
@@ -167,6 +184,7 @@ async def _steps(ctx: Context) -> bool:
     steps: list[tuple[str, Callable[[], Awaitable[bool]]]] = [
         *((f"read:{flow}", partial(read.read, ctx, flow)) for flow in forth),
         *((f"deliver:{flow}", partial(deliver.deliver, ctx, flow)) for flow in forth),
+        *((f"offer:{flow}", partial(salaries.offer, ctx)) for flow in ctx.flows() if flow == recipe.SALARIES),
         ("settle", partial(settle.settle, ctx)),
         *((f"deliver:{flow}", partial(deliver.deliver, ctx, flow)) for flow in back),
         ("follow_up", partial(follow_up.follow_up, ctx)),
@@ -210,17 +228,6 @@ async def _reopen(session: AsyncSession, run: Run, combi: Combi, now: datetime) 
 async def _preview(ctx: Context) -> bool:
     ctx.run.result = (await preview.preview(ctx)).model_dump(mode="json")
     return True
-
-
-def _merge_counts(ctx: Context) -> None:
-    """Adds this slice's counts to the run's."""
-    counts: dict[str, Any] = {flow: Counter(tally) for flow, tally in ctx.run.counts.items()}
-    for flow, tally in ctx.counts.items():
-        counts[flow] = counts.get(flow, Counter()) + tally
-    calls = counts.setdefault("calls", Counter())
-    for link in (ctx.source, ctx.target):
-        calls[link.connector.manifest.name] += link.http.calls
-    ctx.run.counts = {flow: dict(tally) for flow, tally in counts.items()}
 
 
 async def _conclude(engine: "Engine", run: Run, trouble: Exception | None, done: bool) -> None:

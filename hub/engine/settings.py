@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, create_model
 
 from hub.engine import registry
-from hub.engine.recipe import Recipe
+from hub.engine.recipe import Recipe, sides
 from hub.sdk.settings import Choice, Settings, chosen
 
 
@@ -52,6 +52,9 @@ class CombiSettings(Settings):
     selection: Literal["automatic", "chosen"] = "automatic"
     """`chosen`: new journal entries are listed and not booked before a human chooses them. Back to `automatic` books
     those that are listed too."""
+    net_pay_account: Annotated[str, Field(max_length=200)] = ""
+    """The account of the payroll journal that holds the net pay: what is offered for payment must be its credit side.
+    Empty: any account's."""
     credit_payments: bool = False
     """Whether a settled credit note is written back as a negative payment."""
     own_link_off: bool = False
@@ -66,16 +69,21 @@ class CombiSettings(Settings):
 
 
 @cache
-def model(source: str, target: str) -> type[CombiSettings]:
-    """The settings of this pair: strict about names, forgiving about nothing."""
-    bases = (CombiSettings, registry.get(source).settings, registry.get(target).settings)
+def model(source: str, target: str, *sides: str) -> type[CombiSettings]:
+    """The settings of this pair, with its possible third parties: strict about names, forgiving about nothing."""
+    bases: list[type[Settings]] = [CombiSettings, *(registry.get(one).settings for one in (source, target, *sides))]
     unique = tuple(dict.fromkeys(base for base in bases if base is not Settings))
     return cast(type[CombiSettings], create_model("CombiSettings", __base__=unique))
 
 
 def parse(recipe: Recipe, chosen_by_customer: Mapping[str, Any]) -> CombiSettings:
     """The settings in force: the customer's choices over the recipe's defaults. Raises pydantic.ValidationError."""
-    return model(recipe.source, recipe.target).model_validate({**recipe.settings, **chosen_by_customer})
+    return model_of(recipe).model_validate({**recipe.settings, **chosen_by_customer})
+
+
+def model_of(recipe: Recipe) -> type[CombiSettings]:
+    """The settings that a combi of this recipe has."""
+    return model(recipe.source, recipe.target, *(one.manifest.name for one in sides(recipe)))
 
 
 def leading_code(text: str) -> str:

@@ -73,6 +73,23 @@ async def sort_out(ctx: Context, flow: str, works: Sequence[Work], said: Verdict
     return jobs
 
 
+async def standing(ctx: Context, works: Sequence[Work]) -> set[UUID]:
+    """Of works with findings those that are booked as they are now: what would keep them from it is no longer asked.
+
+    A period may have been closed since, or an account blocked, before another installation reads them again.
+    """
+    asked = {work.sure_key.text: work for work in works if work.key is not None}
+    if not asked:
+        return set()
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        known = await store.deliveries(session, asked)
+    return {
+        asked[key].id
+        for key, row in known.items()
+        if row["state"] == DeliveryState.recorded and row["fingerprint"] == asked[key].fingerprint
+    }
+
+
 def _fate(work: Work, row: RowMapping | None, moved: Mapping[str, str]) -> Fate:
     if row is not None and row["state"] == DeliveryState.gone and not work.forced:
         return Fate.gone
@@ -156,6 +173,8 @@ async def _intend(
 
 async def _changed(ctx: Context, flow: str, works: Sequence[tuple[Work, RowMapping]], said: Verdicts) -> list[Job]:
     """Documents that changed after they were booked: corrected as the target allows, else shown to a human."""
+    if not works:
+        return []
     going: list[Work] = []
     reversing: list[tuple[Work, UUID]] = []
     revisions: dict[UUID, tuple[int, str, str]] = {}

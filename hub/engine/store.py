@@ -1,5 +1,6 @@
 """The engine's SQL: bulk reads and guarded bulk writes, one round trip each."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -12,18 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hub.accounting.documents import Finding
 from hub.engine.context import Context
 from hub.kit import json
-from hub.kit.database import dump_json
 from hub.kit.ids import new_id
 from hub.kit.log import redact_text
 from hub.sdk.connector import Existing, Key
 
 Rows = Sequence[Mapping[str, Any]]
 EVIDENCE_LENGTH = 4000
+SHOWN_S = 1.5
+"""How old the counts of a run may be that is going on and commits something."""
 
 
 def packed(rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows as one JSON parameter."""
-    return dump_json([dict(row) for row in rows])
+    return json.dumps([dict(row) for row in rows])
 
 
 def _ids(rows: Rows) -> list[UUID]:
@@ -56,6 +58,22 @@ async def items_at_hand(session: AsyncSession, ctx: Context, flow: str, limit: i
         },
     )
     return found.mappings().all()
+
+
+async def at_hand(session: AsyncSession, ctx: Context) -> frozenset[str]:
+    """The flows with items to be worked on, and `follow_up` when something is to follow a booking: all in one look."""
+    if ctx.at_hand is None:
+        found = await session.execute(
+            text(
+                """SELECT DISTINCT flow FROM item WHERE combi_id = :combi AND status IN ('waiting', 'unknown')
+                  AND (retry_at IS NULL OR retry_at <= :now)
+                UNION ALL SELECT 'follow_up' WHERE EXISTS (SELECT 1 FROM item WHERE combi_id = :combi
+                  AND (note <> '' OR attach))"""
+            ),
+            {"combi": ctx.combi.id, "now": ctx.clock.now()},
+        )
+        ctx.at_hand = frozenset(found.scalars())
+    return ctx.at_hand
 
 
 async def items_of(session: AsyncSession, ctx: Context, flow: str, keys: Iterable[tuple[str, str]]) -> list[RowMapping]:
@@ -126,6 +144,8 @@ async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Row
         if status == "finding":
             for finding in findings:
                 ctx.log_finding(Finding.model_validate(finding, strict=False), item)
+    if counts["new"] or counts["changed"]:
+        ctx.at_hand = None
     return counts
 
 
@@ -345,6 +365,17 @@ async def record(session: AsyncSession, ctx: Context, rows: Rows) -> None:
             "run": ctx.run.id,
             "owner": ctx.lease.owner,
         },
+    )
+
+
+async def show_progress(session: AsyncSession, ctx: Context) -> None:
+    """Writes down the run's counts with what they count, every other second at most."""
+    if time.monotonic() - ctx.shown_at < SHOWN_S:
+        return
+    ctx.shown_at = time.monotonic()
+    await session.execute(
+        text("UPDATE run SET counts = cast(:counts AS jsonb) WHERE id = :id AND lease_owner = :owner"),
+        {"counts": json.dumps(ctx.tally()), "id": ctx.run.id, "owner": ctx.lease.owner},
     )
 
 

@@ -89,6 +89,7 @@ class Verdicts:
             await store.unsettle(session, self.unsettled)
             await store.park(session, ctx, self.items)
             await store.write_lines(session, ctx)
+            await store.show_progress(session, ctx)
         for rows in (self.items, self.deliveries, self.undone, self.unsettled):
             rows.clear()
 
@@ -125,7 +126,7 @@ def park(
     """
     ctx.counts[work.flow][status.value] += 1
     ITEMS.labels(status.value).inc()
-    exchange = evidence.exchange if evidence else None
+    exchange = evidence.exchange if evidence and not ctx.facts(work.flow).personal else None
     for number, finding in enumerate(work.findings):
         ctx.log_finding(finding, work.id, exchange if number == 0 else None)
     about_a_booking = delivery_id is not None and not asked_again
@@ -221,7 +222,7 @@ def _has_sequel(ctx: Context, work: Work, receipt: Receipt, *, first: bool) -> b
 
     What waits for a file stands nowhere yet: the source is not told.
     """
-    if ctx.recipe.direction(work.flow) == "back":
+    if ctx.recipe.direction(work.flow) != "forth":
         return False
     stream = ctx.stream(work.flow)
     if stream.acknowledge is not None and not receipt.filed:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +19,8 @@ from sqlalchemy.orm import SessionTransaction
 from sqlalchemy.util import await_only
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+from hub.kit import json
 
 ROLE = "hub_app"
 
@@ -92,8 +90,8 @@ class Database:
             max_overflow=pool_size,
             pool_recycle=3600,
             isolation_level="AUTOCOMMIT",
-            json_serializer=dump_json,
-            json_deserializer=load_json,
+            json_serializer=json.dumps,
+            json_deserializer=json.loads,
         )
 
     @asynccontextmanager
@@ -164,43 +162,3 @@ def after_commit(session: AsyncSession, callback: Callback) -> None:
 def driver_url(url: str) -> str:
     """Name psycopg as the driver of a PostgreSQL address."""
     return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+psycopg://", url)
-
-
-# The text of a Decimal travels through the C encoder as a string with this mark, which nobody outside can know.
-_MARK = f"decimal-{secrets.token_hex(12)}:"
-_MARKED = re.compile(rf'"{_MARK}([^"]*)"')
-_NUL = re.compile(r"((?<!\\)(?:\\\\)*)\\u0000")
-
-
-def dump_json(value: Any) -> str:
-    """Write JSON with each Decimal as an exact number; dates and UUIDs become strings.
-
-    PostgreSQL refuses NUL characters and half surrogates in JSONB; both become a replacement character.
-    """
-    written = json.dumps(value, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    if _MARK in written:
-        written = _MARKED.sub(r"\1", written)
-    if "\\u0000" in written:
-        written = _NUL.sub("\\1\N{REPLACEMENT CHARACTER}", written)
-    if not written.isascii():
-        written = written.encode("utf-8", "replace").decode("utf-8")
-    return written
-
-
-def load_json(written: str | bytes) -> Any:
-    """Read JSON; a number with a decimal point or an exponent becomes a Decimal."""
-    return json.loads(written, parse_float=Decimal)
-
-
-def _plain(value: object) -> str:
-    match value:
-        case Decimal():
-            if not value.is_finite():
-                raise ValueError("JSON has no number for an infinite or undefined amount")
-            return f"{_MARK}{value}"
-        case datetime() | date():
-            return value.isoformat()
-        case UUID():
-            return str(value)
-        case _:
-            raise TypeError(f"a {type(value).__name__} cannot be written as JSON")

@@ -1,10 +1,13 @@
 """JSON with exact numbers: a number with a point is a Decimal on the way in and the same digits on the way out."""
 
+import re
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 import simplejson
+
+_NUL = re.compile(r"((?<!\\)(?:\\\\)*)\\u0000")
 
 
 def _plain(value: object) -> object:
@@ -25,8 +28,12 @@ def loads(text: str | bytes) -> Any:
 
 
 def dumps(value: object, *, sort_keys: bool = False) -> str:
-    """Compact JSON; Decimals as number literals, dates and UUIDs as text. Raises on NaN."""
-    return simplejson.dumps(
+    """Compact JSON; Decimals as number literals, dates and UUIDs as text. Raises ValueError on NaN and infinities.
+
+    PostgreSQL refuses NUL characters and half surrogates; both become a replacement character here, for whatever reads
+    it: a package that sent us one gets back what is stored of it.
+    """
+    written = simplejson.dumps(
         value,
         use_decimal=True,
         default=_plain,
@@ -36,3 +43,11 @@ def dumps(value: object, *, sort_keys: bool = False) -> str:
         ensure_ascii=False,
         namedtuple_as_object=False,
     )
+    if "NaN" in written or "Infinity" in written:
+        # The library looks at floats only; inside a text these are words like any other.
+        loads(written)
+    if "\\u0000" in written:
+        written = _NUL.sub("\\1\N{REPLACEMENT CHARACTER}", written)
+    if not written.isascii():
+        written = written.encode("utf-8", "replace").decode("utf-8")
+    return written

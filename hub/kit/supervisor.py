@@ -38,6 +38,8 @@ INITDB_OPTIONS = (
 SERVER_USER = "pgserver"
 POSTGRES_SOCKET = ".s.PGSQL.5432"
 VALKEY_SOCKET = "valkey.sock"
+AGAIN_SECONDS = 0.5
+"""What made the files fail is given so long to pass."""
 
 
 class CannotStart(Exception):
@@ -103,6 +105,7 @@ class Postgres:
             if not tries_left:
                 said = [line for line in made.stderr.splitlines() if line.strip()]
                 raise CannotStart(f"PostgreSQL could not make its files: {'; '.join(said[-3:])}")
+            time.sleep(AGAIN_SECONDS)
         os.sync()
         fresh.rename(self._cluster)
 

@@ -10,7 +10,8 @@ from sqlmodel import col, select
 
 from hub.connections.models import InstallLink
 from hub.engine.models import Item
-from hub.kit.database import HubSession, dump_json
+from hub.kit import json
+from hub.kit.database import HubSession
 from hub.notifications.models import NotificationMark, WebhookDelivery, WebhookEndpoint
 
 RESTING = timedelta(days=3)
@@ -84,7 +85,7 @@ async def put(
             "endpoint": listener.id,
             "type": kind,
             "subject": subject,
-            "payload": dump_json(payload),
+            "payload": json.dumps(payload),
             "now": now,
         },
     )

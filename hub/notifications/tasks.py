@@ -16,9 +16,9 @@ from hub.engine import outcome as outcomes
 from hub.engine import recipe as recipes
 from hub.engine.hub import Hub
 from hub.engine.models import Item
-from hub.kit import text
+from hub.kit import json, text
 from hub.kit.clock import Clock
-from hub.kit.database import HubSession, dump_json
+from hub.kit.database import HubSession
 from hub.kit.mail import MailNotSent
 from hub.notifications import repository, service
 from hub.notifications.address import Refused, checked
@@ -128,7 +128,7 @@ async def _deliver(hub: Hub, client: Any, row: RowMapping) -> None:
 async def _post(hub: Hub, client: Any, row: RowMapping) -> int:
     place = await checked(row["url"], private=service.private_allowed(hub))
     now = hub.clock.now()
-    body = dump_json(row["payload"])
+    body = json.dumps(row["payload"])
     previous = row["previous_secret"] if row["previous_until"] and row["previous_until"] > now else None
     secrets = service.opened(hub, row["organisation_id"], row["endpoint_id"], row["secret"], previous)
     headers = {

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.kit.database import dump_json
+from hub.kit import json
 from hub.organisations.models import (
     ApiKey,
     AuditEntry,
@@ -171,7 +171,7 @@ async def finish_call(
             "key": key,
             "status": status,
             "body": body,
-            "headers": dump_json(headers),
+            "headers": json.dumps(headers),
         },
     )
 

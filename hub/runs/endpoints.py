@@ -115,9 +115,13 @@ async def list_items(
 
 
 @router.get("/items/{item_id}", operation_id="get_item")
-async def get_item(item_id: PathId, caller: Reader, session: TenantSession) -> ItemOut:
-    """One document with its findings, booking and history."""
-    return await service.item_out(session, await service.item_of(session, item_id), caller.language)
+async def get_item(item_id: PathId, request: Request, caller: Reader) -> ItemOut:
+    """One document with its findings, booking, posting and history."""
+    hub = hub_of(request)
+    async with hub.database.tenant(caller.organisation_id) as session:
+        item = await service.item_of(session, item_id)
+        shown = await service.item_out(session, item, caller.language)
+    return shown.model_copy(update={"posting": await service.posting_of(hub, caller.organisation_id, item)})
 
 
 @router.post("/items/{item_id}/retry", operation_id="retry_item")

@@ -9,7 +9,8 @@ from sqlalchemy import RowMapping, TextClause, text
 from sqlmodel import col, select
 
 from hub.engine.models import Combi, Delivery, Item, LogEntry, Run
-from hub.kit.database import HubSession, dump_json
+from hub.kit import json
+from hub.kit.database import HubSession
 
 SCAN = 20_000
 """How many documents one request looks through at most for a filter that no index serves."""
@@ -68,14 +69,15 @@ async def history(session: HubSession, item_id: UUID, limit: int = 200) -> Seque
 
 
 _SHOWN = """json_build_object('id', id, 'flow', flow, 'source_id', source_id, 'number', number, 'date', date,
- 'party', party, 'amount', CASE WHEN amount = round(amount, 2) THEN round(amount, 2) ELSE trim_scale(amount) END::text,
+ 'period', period, 'party', party,
+ 'amount', CASE WHEN amount = round(amount, 2) THEN round(amount, 2) ELSE trim_scale(amount) END::text,
  'currency', currency, 'administration', coalesce(nullif(administration, ''),
-   (SELECT split_part(target, ':', 2) FROM delivery WHERE delivery.id = delivery_id), ''), 'status', status,
- 'findings', jsonb_array_length(findings), 'target_ref', target_ref, 'target_label', target_label,
+   (SELECT split_part(target, ':', 2) FROM delivery WHERE delivery.id = delivery_id), split_part(route, ':', 2)),
+ 'status', status, 'findings', jsonb_array_length(findings), 'target_ref', target_ref, 'target_label', target_label,
  'updated_at', to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text"""
 _THERE = "(SELECT true FROM combi WHERE id = :combi AND deleted_at IS NULL)"
 _NARROW = """id, flow, source_id, number, date, party, amount, currency, administration, status, findings, target_ref,
- target_label, updated_at, delivery_id"""
+ target_label, updated_at, delivery_id, period, route"""
 _PLAIN = text(
     f"""SELECT id, {_SHOWN} AS row FROM item
     WHERE combi_id = :combi AND id < :before AND {_THERE} ORDER BY id DESC LIMIT :limit"""
@@ -219,7 +221,7 @@ async def of_cause(
             "scan": SCAN,
             "status": status,
             "key": key,
-            "why": dump_json(dict(why)),
+            "why": json.dumps(dict(why)),
             "limit": limit,
         },
     )
@@ -241,17 +243,19 @@ async def journal_years(session: HubSession, combi_id: UUID) -> list[int]:
     return [year for (year,) in found if year is not None]
 
 
-async def journals(session: HubSession, combi_id: UUID, year: int, limit: int) -> Sequence[RowMapping]:
-    """The journals of a year and those that name none, the newest period first."""
+async def journals(
+    session: HubSession, combi_id: UUID, year: int, limit: int, *, undated: bool
+) -> Sequence[RowMapping]:
+    """The journals of a year, the newest period first; with `undated` also those that name no year."""
     found = await session.execute(
         text(
             f"""SELECT id, number, source_id, period, date, party, amount, currency, status, findings, target_label,
               target_ref, coalesce(nullif(administration, ''), split_part(route, ':', 2)) AS administration,
               vanished_at, updated_at
-            FROM item WHERE combi_id = :combi AND flow = 'journals' AND coalesce({_JOURNAL_YEAR}, :year) = :year
+            FROM item WHERE combi_id = :combi AND flow = 'journals' AND coalesce({_JOURNAL_YEAR} = :year, :undated)
             ORDER BY period DESC, date DESC NULLS LAST, number DESC, id DESC LIMIT :limit"""
         ),
-        {"combi": combi_id, "year": year, "limit": limit},
+        {"combi": combi_id, "year": year, "limit": limit, "undated": undated},
     )
     return found.mappings().all()
 

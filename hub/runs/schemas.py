@@ -2,7 +2,7 @@
 
 from datetime import date as Day  # noqa: N812 - `date` is a field's name
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -18,6 +18,17 @@ class FindingOut(BaseModel):
     field: str | None = Field(description="The setting, mapping table or document field that can be changed.")
     values: dict[str, str]
     words: str | None = Field(default=None, description="The package's own words.")
+
+
+class PostingOut(BaseModel):
+    """One line of a booking: debit or credit."""
+
+    account: str
+    name: str
+    debit: str
+    credit: str
+    description: str
+    cost_centre: str
 
 
 class OutcomeOut(BaseModel):
@@ -51,6 +62,9 @@ class RunIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     period: PeriodIn | None = None
+    documents: list[Annotated[str, Field(min_length=1, max_length=300)]] | None = Field(
+        default=None, min_length=1, max_length=1000, description="Source ids: only these documents are booked."
+    )
     scope: Literal["missing_or_failed", "everything"] = "missing_or_failed"
     mode: Literal["write", "preview"] = "write"
 
@@ -65,6 +79,7 @@ class RunOut(BaseModel):
     mode: str
     scope: str
     period: dict[str, Any] | None
+    documents: list[str] | None = Field(description="Source ids of the documents that alone were asked for.")
     slot: datetime | None = Field(description="The planned moment of a scheduled run.")
     skipped_slots: int = Field(description="Planned moments that passed before this run.")
     created_at: datetime
@@ -94,6 +109,7 @@ class ItemRow(BaseModel):
     source_id: str
     number: str
     date: Day | None
+    period: str = Field(description="Of a journal entry: year and payroll period, such as `2026-03`.")
     party: str
     amount: str | None = Field(description="Decimal string with the document's sign: negative for a credit note.")
     currency: str
@@ -127,7 +143,7 @@ class BookingOut(BaseModel):
     """What stands in the target."""
 
     target: str = Field(description="`connector:administration`.")
-    state: str = Field(description="`intended`, `sent`, `recorded`, `refused` or `gone`.")
+    state: str = Field(description="`intended`, `sent`, `recorded`, `refused`, `gone` or `reversed`.")
     ref: str
     label: str
     total: str | None
@@ -146,6 +162,7 @@ class ItemOut(BaseModel):
     source_id: str
     number: str
     date: Day | None
+    period: str
     party: str
     amount: str | None
     currency: str
@@ -159,6 +176,9 @@ class ItemOut(BaseModel):
     created_at: datetime
     updated_at: datetime
     booking: BookingOut | None
+    posting: list[PostingOut] = Field(
+        default=[], description="Debit and credit by the choices as they are now; only where one document is read."
+    )
     history: list[HistoryOut]
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from hub.accounting.posting import PostingLine
 from hub.catalogue.path import unknown
 from hub.engine import items
 from hub.engine.engine import AlreadyRunning
@@ -22,10 +23,12 @@ from hub.runs.schemas import (
     BulkRetryOut,
     HistoryOut,
     ItemOut,
+    PostingOut,
     ResolveIn,
     RunIn,
     RunOut,
 )
+from hub.sdk.errors import VendorError
 
 BULK = 1000
 POLL_S = 0.5
@@ -88,7 +91,13 @@ async def start(session: HubSession, hub: Hub, combi_id: UUID, asked: RunIn) -> 
     period = asked.period.model_dump(mode="json", by_alias=True, exclude_none=True) if asked.period else None
     try:
         return await hub.engine.start_run(
-            session, combi, trigger="manual", mode=asked.mode, scope=asked.scope, period=period or None
+            session,
+            combi,
+            trigger="manual",
+            mode=asked.mode,
+            scope=asked.scope,
+            period=period or None,
+            documents=asked.documents,
         )
     except AlreadyRunning as running:
         raise Problem(409, "already_running", "A run of this combi is going on.", run_id=str(running.run_id)) from None
@@ -98,15 +107,36 @@ async def item_out(session: HubSession, item: Item, language: str) -> ItemOut:
     """A document with its booking and its history."""
     delivery = await repository.delivery(session, item.delivery_id)
     lines = await repository.history(session, item.id)
-    plain = set(ItemOut.model_fields) - {"administration", "amount", "findings", "booking", "history"}
+    plain = set(ItemOut.model_fields) - {"administration", "amount", "findings", "booking", "posting", "history"}
     return ItemOut(
         **columns(item, plain),
-        administration=item.administration or (delivery.target.partition(":")[2] if delivery else ""),
+        administration=item.administration or (delivery.target if delivery else item.route).partition(":")[2],
         amount=amount(item.amount),
         findings=[sentences.finding(one, language) for one in item.findings],
         booking=booking_out(delivery) if delivery else None,
         history=[history_out(line, language) for line in lines],
     )
+
+
+def posting_out(line: PostingLine) -> PostingOut:
+    """A line of a booking as the API shows it."""
+    return PostingOut(
+        account=line.account,
+        name=line.name,
+        debit=amount(line.debit) or "0.00",
+        credit=amount(line.credit) or "0.00",
+        description=line.description,
+        cost_centre=line.cost_centre,
+    )
+
+
+async def posting_of(hub: Hub, organisation_id: UUID, item: Item) -> list[PostingOut]:
+    """Debit and credit of a document; empty when it cannot be booked, or a package cannot be reached now."""
+    try:
+        shown = await hub.engine.preview_of(organisation_id, item.combi_id, item.flow, item.raw or {})
+        return [posting_out(line) for line in shown.posting] if shown else []
+    except (VendorError, KeyError):
+        return []
 
 
 def booking_out(delivery: Delivery) -> BookingOut:

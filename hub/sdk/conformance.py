@@ -23,28 +23,35 @@ from hub.sdk.settings import Settings
 
 ENGINE_SETTINGS = frozenset(
     {
+        "account_mode",
         "administrations",
         "attach_document",
         "booking_date",
         "closed_until",
+        "cost_centre_mode",
         "credit_payments",
         "customers",
+        "default_cost_centre",
         "default_revenue_account",
+        "fallback_account",
         "flows",
         "ignored_companies",
+        "journal_date",
+        "merge_lines",
         "note_failure",
         "note_ignored",
         "note_success",
         "on_change",
         "own_link_off",
         "revenue_account",
+        "selection",
     }
 )
 """Names that the engine's own settings have taken; a test holds it equal to them."""
-ENGINE_LISTS = frozenset({"companies", "administrations", "accounts"})
+ENGINE_LISTS = frozenset({"companies", "administrations", "accounts", "cost_centres"})
 """Live lists that the engine asks for by name."""
 LINES_WANTED, LINES_ALLOWED, LINES_PER_FLOW = 350, 675, 225
-"""Of product code: wanted, and allowed at most for what every connector needs and for each flow."""
+"""Of product code: wanted, and allowed at most for what every connector needs, and for each flow and other protocol."""
 LANGUAGES = ("nl", "en")
 QUALITY: Mapping[str, tuple[str, ...]] = {
     "bronze": (
@@ -198,6 +205,8 @@ def _promises(subject: _Subject) -> Iterable[str]:
         writer = made.targets.get(name)
         if writer and facts.on_change is OnChange.update and writer.update is None:
             yield f"target {name} promises on_change: update and has no update"
+        if writer and facts.on_change is OnChange.reverse and writer.reversal is None:
+            yield f"target {name} promises on_change: reverse and has no reversal"
     if not (made.sources or made.settlements or made.targets):
         yield "it reads nothing and writes nothing"
 
@@ -214,6 +223,8 @@ def _choices(subject: _Subject) -> Iterable[str]:
     books = {"invoices", "customers", "journals"} & set(made.targets)
     if books and "administrations" not in made.options:
         yield "a package that is booked in must list its administrations"
+    if "journals" in made.targets and "cost_centres" not in made.options:
+        yield "a package that takes journal entries must list its cost centres, even if it has none"
     if books and made.master is None:
         yield "a package that is booked in must give its master data"
 
@@ -365,7 +376,8 @@ def _size(subject: _Subject) -> Iterable[str]:
     total = sum(map(code_lines, subject.product))
     facts = subject.manifest
     flows = len(facts.sources) + len(facts.settlements) + len(facts.targets)
-    allowed = LINES_ALLOWED + LINES_PER_FLOW * flows
+    protocols = len(set(facts.endpoints) - {"API", "AUTHORIZE", "TOKEN"})
+    allowed = LINES_ALLOWED + LINES_PER_FLOW * (flows + protocols)
     told = f"{total} lines of product code ({LINES_WANTED} wanted, {allowed} allowed)"
     yield told if total > allowed else f"ok: {'warning: ' if total > LINES_WANTED else ''}{told}"
 

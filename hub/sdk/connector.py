@@ -11,7 +11,7 @@ from uuid import UUID
 
 from hub.accounting.booking import Booking
 from hub.accounting.chart import Master
-from hub.accounting.documents import Document, Finding, Ignored, InvoiceLine
+from hub.accounting.documents import Document, Finding, Ignored, InvoiceLine, SalaryBatch
 from hub.sdk.http import Answer, Http, Refusal
 from hub.sdk.manifest import Manifest
 from hub.sdk.settings import Option, Settings
@@ -195,6 +195,18 @@ class Files:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far the people at the target have come with what we offered them."""
+
+    state: str
+    """The connector's word for it; its sentence is `progress.<connector>.<state>`."""
+    over: bool = False
+    """True when nothing more will happen to it."""
+    removed: tuple[str, ...] = ()
+    """References of the orders that were taken out there, or refused by the bank."""
+
+
+@dataclass(frozen=True)
 class Existing:
     """Something that stands in the target already, told by its listing."""
 
@@ -246,6 +258,8 @@ class TargetWriter:
     """Hangs a file on what stands under `ref`; does nothing when one hangs there already."""
     files: Files | None = None
     """For packages that take documents as files too."""
+    progress: Callable[[Http, str], Awaitable[Progress | None]] | None = None
+    """For what waits for people at the target: how far `ref` has come; None when it cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -315,5 +329,8 @@ class Connector:
     master: Callable[[Http, str], Awaitable[Master]] | None = None
     """The master data of one administration. Administration ids are unique within the package, over all its tenants."""
     note: Callable[[Http, Note], Awaitable[None]] | None = None
+    salaries: Callable[[Http, Raw, Settings], Awaitable[SalaryBatch | None]] | None = None
+    """What the payroll run behind a journal's raw record pays to whom, by the package's own payment file; None when
+    there is none for that run. Raises Malformed when the file cannot be read, RecordRejected when it is refused."""
     refusal: Callable[[Answer], Refusal | None] | None = None
     """Reads the package's own error form out of an answer; None: judge by the status code alone."""

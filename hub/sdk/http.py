@@ -9,6 +9,7 @@ import string
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Literal, NoReturn, Protocol
 from urllib.parse import quote, urlsplit
@@ -33,6 +34,8 @@ from hub.sdk.wire import Wire
 
 LARGEST_ANSWER = 32 * 1024 * 1024
 READ_ATTEMPTS = 3
+Kind = Literal["rejected", "config", "reauth", "transient", "unknown"]
+"""What a refusal means for us, by the error it becomes."""
 Query = Mapping[str, str | int | None] | Sequence[tuple[str, str]]
 ClientResponse = httpx.Response
 """The library's response, for those who run an authorisation flow and not a connection."""
@@ -79,7 +82,7 @@ class Refusal:
     """A package's own "no", read out of an answer, with its words and what it means for us."""
 
     words: str
-    kind: Literal["rejected", "config", "reauth", "transient", "unknown"] = "rejected"
+    kind: Kind = "rejected"
     key: str = "refused"
     field: str | None = None
     retry_after: float | None = None
@@ -116,10 +119,15 @@ def new_browser(base_url: str, headers: Mapping[str, str]) -> httpx.AsyncClient:
 
 def fill(template: str, values: Mapping[str, str], *, quoted: bool = True) -> str:
     """A URL or header template with its `{names}` filled in. Raises ConfigError naming what is missing."""
-    names = {name for _, name, _, _ in string.Formatter().parse(template) if name}
-    if missing := sorted(names - set(values)):
+    names = _names(template)
+    if missing := sorted(names - values.keys()):
         raise ConfigError("connection_field_missing", field=missing[0], name=missing[0])
     return template.format_map({name: quote(values[name], safe="") if quoted else values[name] for name in names})
+
+
+@cache
+def _names(template: str) -> frozenset[str]:
+    return frozenset(name for _, name, _, _ in string.Formatter().parse(template) if name)
 
 
 class Http:

@@ -140,6 +140,9 @@ class WriterFacts(Facts):
     settle_s: float = 5
     """How long after a write a search for it may still miss it."""
     on_change: OnChange = OnChange.manual
+    personal: bool = False
+    """True when what is written are people's names, accounts and pay: no call is kept as evidence, and the document's
+    own words are forgotten as soon as the target has them."""
 
 
 class Manifest(Facts):
@@ -155,6 +158,8 @@ class Manifest(Facts):
     sources: tuple[str, ...] = ()
     settlements: tuple[str, ...] = ()
     targets: Mapping[str, WriterFacts] = {}
+    salaries: bool = False
+    """Whether a payroll run's own payment file can be had, to be offered for payment."""
     own_links: tuple[str, ...] = ()
     """Connectors with which the package has a link of its own: with both on, everything is booked twice."""
     timeout_s: float = 20

@@ -110,8 +110,9 @@ async def reconciled(session: HubSession, combi_id: UUID, first: date, last: dat
     """Per administration, flow and currency: what the source has, what we delivered, what was read back."""
     found = await session.execute(
         text(
-            f"""SELECT coalesce(d.target, '') AS administration, i.flow, i.currency,
-              count(*) AS source_count, coalesce(sum(i.amount), 0) AS source_total,
+            f"""SELECT coalesce(d.target, i.route) AS administration, i.flow, i.currency,
+              count(*) FILTER (WHERE {_AT_SOURCE}) AS source_count,
+              coalesce(sum(i.amount) FILTER (WHERE {_AT_SOURCE}), 0) AS source_total,
               count(*) FILTER (WHERE {_DELIVERED}) AS delivered_count,
               coalesce(sum(coalesce(d.total, i.amount)) FILTER (WHERE {_DELIVERED}), 0) AS delivered_total,
               count(*) FILTER (WHERE {_PRESENT}) AS present_count,
@@ -125,6 +126,7 @@ async def reconciled(session: HubSession, combi_id: UUID, first: date, last: dat
     return found.mappings().all()
 
 
+_AT_SOURCE = "i.vanished_at IS NULL"
 _DELIVERED = "d.state = 'recorded'"
 _PRESENT = "d.state = 'recorded' AND (d.verified OR d.adopted OR d.seen_run IS NOT NULL OR d.settled_at IS NOT NULL)"
 
@@ -133,12 +135,14 @@ async def differing(session: HubSession, combi_id: UUID, first: date, last: date
     """The documents that make the sides differ."""
     found = await session.execute(
         text(
-            f"""SELECT coalesce(d.target, '') AS administration, i.flow, i.currency, i.id, i.number, i.date, i.party,
-              i.amount, i.status, i.target_ref, d.state, d.total,
+            f"""SELECT coalesce(d.target, i.route) AS administration, i.flow, i.currency, i.id, i.number, i.date,
+              i.party, i.amount, i.status, i.target_ref, d.state, d.total, NOT {_AT_SOURCE} AS vanished,
               coalesce({_PRESENT}, false) AS present
             FROM item i LEFT JOIN delivery d ON d.id = i.delivery_id
             WHERE i.combi_id = :combi AND i.{_FLOWS} AND i.date BETWEEN :first AND :last
-              AND (d.id IS NULL OR NOT ({_PRESENT}) OR abs(coalesce(d.total, i.amount) - i.amount) >= 0.005)
+              AND CASE WHEN {_AT_SOURCE}
+                THEN d.id IS NULL OR NOT ({_PRESENT}) OR abs(coalesce(d.total, i.amount) - i.amount) >= 0.005
+                ELSE coalesce({_DELIVERED}, false) END
             ORDER BY i.date, i.number, i.id LIMIT :limit"""
         ),
         {"combi": combi_id, "first": first, "last": last, "limit": limit},

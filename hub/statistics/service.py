@@ -179,7 +179,7 @@ def _difference(row: RowMapping, language: str) -> Difference:
         number=row["number"],
         date=row["date"],
         party=row["party"],
-        source=amount(row["amount"]),
+        source=None if row["vanished"] else amount(row["amount"]),
         target=amount(row["total"]) if row["state"] == "recorded" else None,
         status=row["status"],
         target_ref=row["target_ref"],
@@ -188,6 +188,8 @@ def _difference(row: RowMapping, language: str) -> Difference:
 
 
 def _kind(row: RowMapping) -> str:
+    if row["vanished"]:
+        return "only_in_target"
     if row["status"] in ("ignored", "skipped"):
         return "ignored"
     if row["state"] == "gone":

@@ -93,7 +93,7 @@ class Answers:
 
 async def ask(hub: Hub, combi: Combi, recipe: Recipe, topic: Topic, language: str) -> list[Question]:
     """The questions of a page with their lists read from the packages just now."""
-    model = combi_settings.model(recipe.source, recipe.target).model_fields
+    model = combi_settings.model_of(recipe).model_fields
     listed = [name for name in topic.fields if name in model and topics.choice_of(model[name])]
     found = await asyncio.gather(*(_choices(hub, combi, name) for name in listed))
     choices = dict(zip(listed, found, strict=True))
@@ -125,7 +125,7 @@ def _question(
     if name == SCHEDULE:
         options = [(one.value, text.sentence(f"settings.schedule.{one.value}", language)) for one in Schedule]
         return replace(plain, kind="select", value=combi.schedule, options=options)
-    info = combi_settings.model(recipe.source, recipe.target).model_fields[name]
+    info = combi_settings.model_of(recipe).model_fields[name]
     value, kind = settings[name], topics.type_of(info)
     if name == "administrations":
         return _administrations(plain, settings, choices)

@@ -13,6 +13,7 @@ from tests.acceptance.vendors.eaccounting import Eaccounting
 from tests.acceptance.vendors.house import Street
 from tests.acceptance.vendors.minox import Minox
 from tests.acceptance.vendors.minuba import Minuba
+from tests.acceptance.vendors.nmbrs import Nmbrs
 from tests.acceptance.vendors.simplicate import Simplicate
 
 
@@ -20,7 +21,8 @@ from tests.acceptance.vendors.simplicate import Simplicate
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """All of it, running."""
     simplicate, minox, minuba, eaccounting = Simplicate(), Minox(), Minuba(), Eaccounting()
-    street = Street({"simplicate": simplicate, "minox": minox, "minuba": minuba, "eaccounting": eaccounting})
+    houses = {"simplicate": simplicate, "minox": minox, "minuba": minuba, "eaccounting": eaccounting}
+    street = Street({**houses, "nmbrs": Nmbrs()})
     street.open()
     folder: Path = tmp_path_factory.mktemp("acceptance")
     hub = Processes(folder, street)

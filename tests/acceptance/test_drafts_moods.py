@@ -29,7 +29,7 @@ MOODS = [
     Mood(
         "converted at once, tokens of fifteen seconds",
         minuba={"life": 15, "refuses": ("state",), "null_when_empty": True, "embeds_nothing": True},
-        eaccounting={"life": 15, "answers": "id", "least_pages": 1, "always_400": True},
+        eaccounting={"no_accounting": True, "life": 15, "answers": "id", "least_pages": 1, "always_400": True},
         settings={"export_as": "invoice"},
     ),
     Mood(

@@ -5,7 +5,7 @@ from connectors.eaccounting.sandbox import EaccountingSandbox
 from hub.accounting.booking import Booking
 from hub.sdk.connector import Key
 from tests.conformance.adapter import Adapter, Writing
-from tests.connectors.eaccounting.conftest import client, key, sale
+from tests.connectors.eaccounting.conftest import client, key, payroll, sale
 
 
 def _sandbox() -> EaccountingSandbox:
@@ -40,6 +40,13 @@ ADAPTER = Adapter(
             _sale,
             lambda _: key(),
             lambda box, _, own: len(box.bearing(own.mark)),
+        ),
+        "journals": Writing(
+            "POST",
+            "/vouchers",
+            lambda _: payroll(),
+            lambda _: key("company:1/run:2", "journals"),
+            lambda box, _, own: sum(own.mark in one["VoucherText"] for one in box.vouchers()),
         ),
         "customers": Writing("POST", "/customers", _customer, lambda _: key("20777", "customers"), _numbered),
     },

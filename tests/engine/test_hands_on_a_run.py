@@ -1,6 +1,7 @@
 """One combi, many hands: leases, slices, cancels, clocks that jump, and two engines at once."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from hub.engine import deliver, points, protocol, store
+from hub.engine import deliver, points, protocol, registry, store
 from hub.engine import run as runs
 from hub.engine.context import Lease
 from hub.engine.engine import AlreadyRunning, Engine
@@ -327,3 +328,45 @@ async def test_what_a_dead_worker_sent_is_looked_up_and_never_sent_blindly(
     await world.finish(run_id)
     assert (await world.log()).count("delivery.found_again") == landed
     assert sum(count for call, count in world.minox.calls.items() if call.startswith("PUT")) == 5
+
+
+async def test_progress_shows_while_a_slice_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SHOWN_S", 0.0)
+    fill(world, 40)
+    combi = await world.combi()
+    run = await started(world, combi)
+    world.minox.fault("slow", method="PUT", times=40, seconds=0.05)
+    working = asyncio.create_task(world.engine.drain())
+    seen: list[int] = []
+    while not working.done():
+        (row,) = await world.rows("SELECT counts, finished_at FROM run WHERE id = :id", id=run)
+        if row["finished_at"] is None:
+            seen.append(row["counts"].get("invoices", {}).get("booked", 0))
+        await asyncio.sleep(0.01)
+    await working
+    assert any(0 < count < 40 for count in seen)
+    assert seen == sorted(seen)
+    (row,) = await world.rows("SELECT counts FROM run WHERE id = :id", id=run)
+    assert row["counts"]["invoices"]["booked"] == 40
+
+
+async def test_after_a_429_the_rest_of_a_window_is_not_issued(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliver, "PARALLEL", 2)
+    # Turns are to be had again at once, as when Valkey was emptied: it is the window itself that has to end.
+    minox = registry.get("minox")
+    rate = minox.manifest.rate_limit.model_copy(update={"default_pause_s": 0.0001})
+    registry.add(replace(minox, manifest=minox.manifest.model_copy(update={"rate_limit": rate})))
+    expected = fill(world, 8)
+    combi = await world.combi()
+    run = await started(world, combi)
+    world.minox.fault("busy", method="PUT", path="/transaction_line_batch", times=100, after=1)
+    await world.slice()
+    puts = [status for method, path, status in world.minox.log if method == "PUT" and "/transaction_line_batch" in path]
+    # One that was booked, the one that was refused, and at most one that was under way beside it.
+    assert 2 <= len(puts) <= 3
+    states = [one.state for one in await world.deliveries()]
+    assert states.count(DeliveryState.recorded) == 1
+    assert states.count(DeliveryState.intended) == 7
+    world.minox.faults.clear()
+    await world.finish(run)
+    assert world.totals() == expected

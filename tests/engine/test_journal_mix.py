@@ -57,7 +57,11 @@ class JournalMix(Mix):
         self.world.runs.add(str(at), (f"40{at:02d}", "Loon", amount, "0"), ("0170", "Netto", "0", amount))
 
     async def vanish(self, at: int) -> None:
-        self.world.runs.runs.pop(f"512:{at}", None)
+        """Not between a new installation and its first look: it does not know of what it never read."""
+        known = {item.source_id for item in await self.world.items("journals")}
+        own = {item.source_id for item in await self.world.items("journals", self.combi)}
+        if f"512:{at}" not in known - own:
+            self.world.runs.runs.pop(f"512:{at}", None)
 
     async def trouble(self, faults: list[str]) -> None:
         self.world.books.faults.extend(faults)

@@ -133,3 +133,24 @@ async def test_a_look_alike_that_is_another_one_is_booked_when_a_human_says_so(p
     await payroll.human(items.resolve, await payroll.only(), "absent")
     await payroll.run(combi)
     assert payroll.books.written == 1
+
+
+async def test_what_is_booked_already_asks_nothing_of_a_new_combi(payroll: Payroll) -> None:
+    payroll.runs.add("1")
+    combi = await payroll.combi()
+    await payroll.run(combi)
+    await payroll.delete(combi)
+    payroll.books.accounts = payroll.books.accounts[:1]
+    again = await payroll.combi(closed_until="2026-03-31")
+    await payroll.run(again)
+    (item,) = await payroll.items("journals", again)
+    assert (item.status, item.target_ref, item.findings) == (ItemStatus.booked, "M1", [])
+    assert payroll.books.written == 1
+
+
+async def test_a_cent_out_of_balance_is_refused(payroll: Payroll) -> None:
+    payroll.runs.add("1", ("4000", "Bruto lonen", "10.00", "0"), ("0170", "Netto lonen", "0", "9.99"))
+    await payroll.run(await payroll.combi())
+    (finding,) = (await payroll.only()).findings
+    assert (finding["key"], finding["values"]["difference"]) == ("entry_out_of_balance", "0.01")
+    assert payroll.books.entries == {}

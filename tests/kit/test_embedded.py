@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from hub.config import Config
+from hub.kit import supervisor
 from hub.kit.embedded import Services, ServicesError, services
 
 PROJECT = Path(__file__).parents[2]
@@ -23,6 +24,7 @@ OWNER = """
 import asyncio, json, sys
 from pathlib import Path
 from hub.config import Config
+from hub.kit import supervisor
 from hub.kit.embedded import services
 
 async def main():
@@ -227,3 +229,32 @@ async def test_a_server_that_cannot_start_is_told_in_one_line(own_config: Config
             pass
     assert "HUB_DATABASE_URL" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2, 3])
+def test_files_that_cannot_be_made_are_tried_again_from_scratch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    monkeypatch.setattr(supervisor, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    program = tmp_path / "bin" / "initdb"
+    program.parent.mkdir()
+    tries = tmp_path / "tries"
+    program.write_text(
+        f"""#!/bin/sh
+        echo again >> {tries}
+        ls "$2" | grep -q . && echo "the folder is not empty" >&2 && exit 2
+        echo 18 > "$2/PG_VERSION"
+        [ "$(wc -l < {tries})" -gt {failures} ] || {{ echo "no room: $(wc -l < {tries})" >&2; exit 1; }}
+        """
+    )
+    program.chmod(0o755)
+    server = supervisor.Postgres(tmp_path, tmp_path / "run", program.parent, durable=False)
+    if failures < 3:
+        server.prepare()
+        assert (tmp_path / "cluster" / "PG_VERSION").read_text() == "18\n"
+    else:
+        with pytest.raises(supervisor.CannotStart, match="no room: 3"):
+            server.prepare()
+        assert not (tmp_path / "cluster").exists()
+    assert len(tries.read_text().splitlines()) == min(failures + 1, 3)

@@ -4,11 +4,14 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.eboekhouden.sandbox import DEMO_TOKEN
-from tests.matrix.package import Package, Totals, digits, once
+from tests.matrix.package import WAGES, Balances, Package, Totals, balances, digits, once
 
 
 def _furnish(box: Any) -> None:
-    box.add_administration("waterlelie", "Waterlelie Advies B.V.", DEMO_TOKEN)
+    home = box.add_administration("waterlelie", "Waterlelie Advies B.V.", DEMO_TOKEN)
+    for number, words in WAGES.items():
+        if number not in home["by_code"]:
+            box.add_ledger(home, number, words, "VW" if number.startswith("4") else "BAL")
 
 
 def _sales(box: Any) -> list[tuple[str, Any]]:
@@ -19,6 +22,14 @@ def _sales(box: Any) -> list[tuple[str, Any]]:
 def _invoices(box: Any) -> Totals:
     items = box.administration()["items"]
     return once([(number, items[own]["total"]) for number, own in _sales(box)])
+
+
+def _journals(box: Any) -> list[Balances]:
+    """Memorials: a row's amount is credit on its own ledger (dossier 5.3); the main account comes out at nothing."""
+    home = box.administration()
+    code = {own: one["code"] for own, one in home["ledgers"].items()}
+    memorials = [one for one in home["mutations"].values() if one["type"] == 7]
+    return [balances((code[row["ledgerId"]], -row["amount"]) for row in one["rows"]) for one in memorials]
 
 
 def _pay(box: Any, number: str) -> Decimal:
@@ -34,5 +45,6 @@ PACKAGE = Package(
     answers={"default_revenue_account": "8000"},
     accounts={"low": "8010", "reverse": "8200"},
     invoices=_invoices,
+    journals=_journals,
     pay=_pay,
 )

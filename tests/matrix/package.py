@@ -1,7 +1,7 @@
 """What the matrix must know of a package: how a customer gets in, what is booked from it, and where its books lie."""
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -10,6 +10,33 @@ Totals = Mapping[str, Decimal]
 """Invoices by the digits of their number, each with its total including VAT; a credit note is negative."""
 Balances = Mapping[str, Decimal]
 """One journal entry: by ledger account, debit less credit."""
+
+
+WAGES: Mapping[str, str] = {
+    "4000": "Brutolonen",
+    "4010": "Vakantiegeld",
+    "4050": "Sociale lasten",
+    "1700": "Af te dragen loonheffing",
+    "1710": "Te betalen nettolonen",
+}
+"""The accounts of a payroll, which stand in every target's chart."""
+PAYROLLS: Mapping[int, tuple[tuple[str, str, str], ...]] = {
+    1: (
+        ("4000", "9100.00", "0"),
+        ("4010", "728.00", "0"),
+        ("4050", "1638.27", "0"),
+        ("1700", "0", "3211.05"),
+        ("1710", "0", "8255.22"),
+    ),
+    2: (
+        ("4000", "9450.50", "0"),
+        ("4010", "756.04", "0"),
+        ("4000", "-100.00", "0"),
+        ("1700", "0", "3300.00"),
+        ("1710", "0", "6806.54"),
+    ),
+}
+"""Journals of 2026 by month: (account, debit, credit); a negative value takes back a part."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +51,8 @@ class Package:
     """What the customer fills in at the consent page where the page does not propose it."""
     answers: Mapping[str, Any] = field(default_factory=dict)
     """Settings that nobody can guess; all else keeps the defaults of the recipe."""
+    journal: Mapping[str, str] = field(default_factory=dict)
+    """As a target with a setting `journal`: its answer by flow."""
     words: Mapping[str, str] = field(default_factory=dict)
     """As a source: its own words for kinds of revenue that its invoices show without a ledger account -> the kind."""
     accounts: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +81,14 @@ def package(name: str) -> Package:
 def digits(number: object) -> str:
     """What every package keeps of an invoice's number."""
     return "".join(filter(str.isdigit, str(number)))
+
+
+def balances(lines: Iterable[tuple[str, Decimal]]) -> Balances:
+    """The lines of an entry (account, debit less credit) added up per account."""
+    found: dict[str, Decimal] = {}
+    for account, value in lines:
+        found[account] = found.get(account, Decimal(0)) + value
+    return found
 
 
 def once(pairs: list[tuple[str, Decimal]]) -> Totals:

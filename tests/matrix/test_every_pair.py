@@ -44,13 +44,18 @@ async def _installed(customer: Customer, recipe: Recipe, source: Package, target
         "source_connection_id": await customer.connect(recipe.source, source),
         "target_connection_id": await customer.connect(recipe.target, target),
     }
-    answers = {**source.answers, **target.answers}
+    journal = next((name for flow, name in target.journal.items() if flow in recipe.flows), None)
+    answers = {**source.answers, **target.answers, **({"journal": journal} if journal else {})}
     made = await customer.call("POST", "/combis", {"recipe": recipe.id, **links, "settings": answers}, 201)
     place = f"/combis/{made['id']}"
     live = await customer.call("GET", f"{place}/options/administrations")
     chosen = {one["value"]: live["options"][0]["value"] for one in live["keys"]}
     await customer.call("PATCH", place, {"settings": {"administrations": chosen}})
-    table = {words: target.accounts[kind] for words, kind in source.words.items() if kind in target.accounts}
+    table = (
+        {}
+        if "invoices" not in recipe.flows
+        else {words: target.accounts[kind] for words, kind in source.words.items() if kind in target.accounts}
+    )
     if table:
         entries = [{"source": words, "target": account} for words, account in table.items()]
         await customer.call("PUT", f"{place}/mappings/ledger_accounts", {"entries": entries})
@@ -106,8 +111,8 @@ async def _payment_comes_back(
 
 
 def _writes(box: Sandbox) -> Counter[str]:
-    """Calls that change a package's books; consents and sessions are none."""
-    doors = ("/oauth", "/connect/", "/session", "/token", "/inspect")
+    """Calls that change a package's books; consents and sessions are none, and over SOAP every question is posted."""
+    doors = ("/oauth", "/connect/", "/session", "/token", "/inspect", "/soap/")
     return Counter(
         {
             call: count

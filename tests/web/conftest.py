@@ -12,6 +12,8 @@ from hub.kit.database import Database
 from hub.sdk.sandbox import Sandbox
 from tests.connections import house as building
 from tests.connections.house import House
+from tests.web import office as opening
+from tests.web.office import Office
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +30,12 @@ async def house(
     mounts = sandboxes.mounts(books, "/sandbox")
     async with building.house(config, database, redis, tmp_path, *mounts) as built:
         yield built
+
+
+@pytest.fixture
+async def office(
+    config: Config, database: Database, redis: Redis, clean: None, tmp_path: Path
+) -> AsyncIterator[Office]:
+    """A bookkeeper at a browser, with packages of their own."""
+    async with opening.office(config, database, redis, tmp_path) as opened:
+        yield opened

@@ -139,7 +139,7 @@ async def posting(item_id: PathId, visit: Visiting) -> Response:
     organisation = visit.account.organisation_id
     async with visit.hub.database.tenant(organisation) as session:
         item = await service.item_of(session, item_id)
-    found = await visit.hub.engine.posting(organisation, item.combi_id, item.flow, item.raw or {})
+    found = await visit.hub.engine.preview_of(organisation, item.combi_id, item.flow, item.raw or {})
     facts: dict[str, Any] = {"item": item, "shown": found}
     if "hx-request" in visit.request.headers:
         return visit.page("posting_part.html", **facts)

@@ -201,7 +201,7 @@ def _in_words(recipe: Recipe, combi: Combi, topic: Topic, language: str) -> list
         elif topics.literal_of(fields[field]):
             value = questions.word(recipe, field, str(settings[field]), language)
         elif isinstance(settings[field], Mapping):
-            value = ", ".join(dict.fromkeys(str(one) for one in settings[field].values()))
+            value = ", ".join(sorted({str(one) for one in settings[field].values()}))
         elif field == "flows":
             flows = settings[field] or recipe.flows
             value = text.written([text.sentence(f"web.flow.{one}", language) for one in flows], language)

@@ -33,8 +33,9 @@ async def history(combi_id: PathId, visit: Visiting) -> Response:
             raise unknown("address")
         stored = await service.combi_of(session, combi_id)
         years = await repository.journal_years(session, combi_id)
-        year = _year(visit.request.query_params.get("year", ""), years, visit.hub.clock.today().year)
-        rows = await repository.journals(session, combi_id, year, MOST)
+        newest = max(years, default=visit.hub.clock.today().year)
+        year = _year(visit.request.query_params.get("year", ""), newest)
+        rows = await repository.journals(session, combi_id, year, MOST, undated=year == newest)
         try:
             files = await batches.listed(session, combi_id)
         except Problem:  # the target takes no files
@@ -99,11 +100,9 @@ def _facts(row: Any, language: str) -> dict[str, Any]:
     }
 
 
-def _year(asked: str, years: list[int], now: int) -> int:
+def _year(asked: str, newest: int) -> int:
     """The year in the address, else the newest that has journals."""
-    if asked.isascii() and asked.isdecimal() and len(asked) == 4:
-        return int(asked)
-    return max(years, default=now)
+    return int(asked) if asked.isascii() and asked.isdecimal() and len(asked) == 4 else newest
 
 
 def _id(written: str) -> UUID:

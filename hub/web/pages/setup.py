@@ -22,7 +22,7 @@ from hub.engine.mapping import Suggestion
 from hub.engine.models import Combi, CombiStatus
 from hub.engine.preview import Preview, PreviewDocument
 from hub.engine.recipe import Recipe
-from hub.engine.settings import parse
+from hub.engine.settings import CombiSettings, parse
 from hub.kit import text
 from hub.kit.problem import Problem
 from hub.organisations.service import audit
@@ -282,10 +282,10 @@ async def _mapping_page(draft: Draft, topic: Topic) -> Response:
     entries, found, problem = await _mapping(draft, topic)
     choices = await questions.right_side(draft.hub, draft.combi, topic.table)
     words = dict(choices)
-    rule = parse(draft.recipe, draft.combi.settings).revenue_account
-    lines = [_line(one, entries, words, rule) for one in found]
+    by_itself = _by_itself(parse(draft.recipe, draft.combi.settings))
+    lines = [_line(one, entries, words, by_itself) for one in found]
     seen = {one.source for one in found}
-    lines += [_line(Suggestion(one, one, "", "none"), entries, words, rule) for one in entries if one not in seen]
+    lines += [_line(Suggestion(one, one, "", "none"), entries, words, by_itself) for one in entries if one not in seen]
     if not lines and not problem and topic.name not in draft.combi.answered:
         async with draft.hub.database.tenant(draft.combi.organisation_id) as session:
             _answered(await runs.combi_of(session, draft.combi.id, lock=True), topic)
@@ -304,10 +304,18 @@ async def _mapping(draft: Draft, topic: Topic) -> tuple[dict[str, str], list[Sug
         return entries, [], sentences.finding(error.finding(), draft.language).sentence
 
 
-def _line(one: Suggestion, entries: Mapping[str, str], words: Mapping[str, str], rule: str) -> dict[str, str]:
+def _by_itself(settings: CombiSettings) -> frozenset[str]:
+    """The origins of suggestions that come true without an entry in the table."""
+    rules = {"leading_code": settings.revenue_account == "leading_code"}
+    rules["same_code"] = settings.account_mode == "own_chart"
+    return frozenset({"default", "fallback", *(origin for origin, holds in rules.items() if holds)})
+
+
+def _line(
+    one: Suggestion, entries: Mapping[str, str], words: Mapping[str, str], by_itself: frozenset[str]
+) -> dict[str, str]:
     """A line of the table. `sign`: good (its account is known), warn (the default account), bad (nothing fits)."""
     target = entries.get(one.source) or one.target
-    by_itself = {"default", "same_code", "fallback", *(("leading_code",) if rule == "leading_code" else ())}
     sign = "warn" if one.origin in ("default", "fallback") and one.source not in entries else "good"
     if not target or (words and target not in words):
         sign = "bad"

@@ -242,6 +242,8 @@ def _error(code: int, message: str, status: int) -> Response:
 
 async def _resource(firm: Firm, request: Request) -> Response:
     name, _, rest = request.url.path.removeprefix("/v2/").partition("/")
+    if name in ("fiscalyears", "accounts", "costcenters") and request.method == "GET":
+        return _bookkeeping(firm, name)
     if name == "companysettings":
         return answer(
             {"Name": firm.name, "CountryCode": "NL", "CurrencyCode": "EUR", "CompanyIdentifier": firm.own,
@@ -269,6 +271,23 @@ async def _resource(firm: Firm, request: Request) -> Response:
         raise Refusal(3000, "Resource was not found", 404)
     made = _save(firm, name, rows, json.loads(await request.body()), own)
     return _written(firm, name, made, 200 if rest else 201)
+
+
+def _bookkeeping(firm: Firm, name: str) -> Response:
+    """Two years with a chart that has not every account of the codings."""
+    if firm.habit("no_accounting"):
+        raise Refusal(4006, "No access to scopes", 403)
+    numbers = ("1500", "1600", "4000", "8000")
+    rows: list[dict[str, Any]] = {
+        "fiscalyears": [
+            {"Id": f"00000000-0000-4000-8000-00000000{year}", "StartDate": f"{year}-01-01", "EndDate": f"{year}-12-31",
+             "IsLockedForAccounting": False} for year in (2025, 2026)
+        ],
+        "accounts": [{"Number": one, "Name": f"Rekening {one}", "IsActive": True} for one in numbers],
+        "costcenters": [],
+    }[name]  # fmt: skip
+    meta = {"CurrentPage": 1, "PageSize": 50, "TotalNumberOfPages": 1, "TotalNumberOfResults": len(rows)}
+    return answer({"Meta": meta, "Data": rows})
 
 
 def _written(firm: Firm, name: str, made: Mapping[str, Any], status: int) -> Response:

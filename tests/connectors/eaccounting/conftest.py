@@ -11,9 +11,18 @@ import pytest
 from connectors.eaccounting import CONNECTOR
 from connectors.eaccounting.sandbox import EaccountingSandbox
 from connectors.eaccounting.settings import EaccountingSettings
-from hub.accounting.booking import BookedLine, CustomerBooking, SalesBooking
+from hub.accounting.booking import BookedEntryLine, BookedLine, CustomerBooking, EntryBooking, SalesBooking
 from hub.accounting.chart import Master
-from hub.accounting.documents import Address, Customer, InvoiceLine, PartyRef, SalesInvoice, VatClass, VatTreatment
+from hub.accounting.documents import (
+    Address,
+    Customer,
+    InvoiceLine,
+    JournalEntry,
+    PartyRef,
+    SalesInvoice,
+    VatClass,
+    VatTreatment,
+)
 from hub.sdk.connector import Key, Payload
 from hub.sdk.http import Http
 from hub.sdk.settings import Settings
@@ -84,6 +93,35 @@ def client(**facts: Any) -> CustomerBooking:
         payment_days=14,
     )
     return CustomerBooking(customer=customer.model_copy(update=facts), administration=HOME)
+
+
+EntryLine = tuple[str, str, str, str]
+"""Ledger account, signed amount (debit above zero), description and cost centre."""
+PAYROLL: tuple[EntryLine, ...] = (
+    ("4000", "18250.00", "Brutolonen", "10"),
+    ("4010", "312.40", "Sociale lasten", "20"),
+    ("1710", "-5210.15", "Af te dragen loonheffing", ""),
+    ("1740", "-13352.25", "Te betalen nettolonen", "10"),
+)
+
+
+def payroll(*lines: EntryLine, day: date = date(2026, 2, 28), **facts: Any) -> EntryBooking:
+    """A journal entry ready to be booked."""
+    entry = JournalEntry(
+        source_id="company:1/run:2", company="1", number="2026-02 run 2", date=day, year=day.year, period=day.month,
+        description="Loonjournaal", currency="EUR", lines=(),
+    )  # fmt: skip
+    booked = tuple(
+        BookedEntryLine(
+            account=account,
+            debit=max(Decimal(signed), Decimal(0)),
+            credit=max(-Decimal(signed), Decimal(0)),
+            description=words,
+            cost_centre=centre,
+        )
+        for account, signed, words, centre in lines or PAYROLL
+    )
+    return EntryBooking(entry=entry.model_copy(update=facts), administration=HOME, date=day, lines=booked)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.connectors.support import NoLimit
 
 ASKED = {
     "client_id": "hub", "redirect_uri": "https://hub.example/oauth/callback", "response_type": "code", "state": "s&t",
-    "scope": "ea:api offline_access ea:sales", "prompt": "select_account", "acr_values": SERVICE,
+    "scope": "ea:api offline_access ea:sales ea:accounting", "prompt": "select_account", "acr_values": SERVICE,
 }  # fmt: skip
 LOGIN = {"email": "petra@vink.example", "password": "x", "company": "Molenaar Bouw B.V.", "consent": "yes"}
 OWN = ("hub", "geheim")

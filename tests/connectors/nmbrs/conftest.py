@@ -26,9 +26,15 @@ class Connect(Protocol):
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Repeated reads follow at once, and files are asked for without long pauses."""
     monkeypatch.setattr(rest, "FIRST_WAIT_S", 0.001)
-    monkeypatch.setattr(rest, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(rest, "LONGEST_WAIT_S", 0.05)
     with stamina.set_testing(True, attempts=3, cap=True):
         yield
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is not made is given up at once."""
+    monkeypatch.setattr(rest, "PATIENCE_S", 0.0)
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def box() -> NmbrsSandbox:
 def connect(box: NmbrsSandbox) -> Connect:
     def opened(way: str, **facts: Any) -> AbstractAsyncContextManager[Http]:
         if way == "key":
-            facts.setdefault("fields", {"email": OWNER})
+            facts.setdefault("fields", {"email": OWNER, "tenant": "vandermeulen"})
             return connected(CONNECTOR, box, "", {"api_token": TOKEN}, **facts)
         secrets = {"access_token": box.grant()[0], "subscription_key": SUBSCRIPTION}
         return connected(CONNECTOR, box, "", secrets, way=1, **facts)
