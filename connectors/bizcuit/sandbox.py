@@ -369,4 +369,4 @@ def _camt(iban: str, rows: Iterable[tuple[int, Record]]) -> str:
     )
 
 
-SANDBOX = BizcuitSandbox()
+SANDBOX = BizcuitSandbox
