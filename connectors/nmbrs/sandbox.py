@@ -925,9 +925,12 @@ def seed(box: NmbrsSandbox) -> None:
 
 
 def payment_file(run: Record) -> str:
-    """A payment file of a run, of two fictional people."""
+    """A payment file of a run: the net pay, shared by two fictional people."""
     space = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.03"
-    people = (("NL91ABNA0417164300", "A. Voorbeeld", "1500.25"), ("NL02RABO0123456789", "B. Voorbeeld", "1480.00"))
+    made = run["transactions"][0]
+    net = sum((Decimal(one["value"]) for one in made["lines"] if one["account"] == "2100"), Decimal(0))
+    half = (net / 2).quantize(Decimal("0.01"))
+    people = (("NL91ABNA0417164300", "A. Voorbeeld", half), ("NL44RABO0123456789", "B. Voorbeeld", net - half))
     paid = "".join(
         f"<CdtTrfTxInf><PmtId><EndToEndId>{run['id']}-{at}</EndToEndId></PmtId>"
         f'<Amt><InstdAmt Ccy="EUR">{amount}</InstdAmt></Amt><Cdtr><Nm>{name}</Nm></Cdtr>'
@@ -936,6 +939,8 @@ def payment_file(run: Record) -> str:
     )
     return (
         f'<?xml version="1.0" encoding="utf-8"?><Document xmlns="{space}"><CstmrCdtTrfInitn><GrpHdr><MsgId>{run["id"]}'
-        f"</MsgId><NbOfTxs>2</NbOfTxs></GrpHdr><PmtInf><PmtInfId>{run['id']}</PmtInfId>{paid}</PmtInf>"
+        f"</MsgId><NbOfTxs>2</NbOfTxs></GrpHdr><PmtInf><PmtInfId>{run['id']}</PmtInfId><CtrlSum>{net}</CtrlSum>"
+        f"<ReqdExctnDt>{made['date']}</ReqdExctnDt><Dbtr><Nm>Van der Meulen</Nm></Dbtr>"
+        f"<DbtrAcct><Id><IBAN>NL63VBLD0417000301</IBAN></Id></DbtrAcct>{paid}</PmtInf>"
         "</CstmrCdtTrfInitn></Document>"
     )

@@ -10,10 +10,11 @@ from uuid import UUID
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.benchmarks.work import a_hub
 from hub.app import create_app
-from hub.kit.database import Database
+from hub.kit.database import driver_url
 
 _COMBIS = text(
     """SELECT id, recipe, name, status, reason, schedule, start_date, version, slot, source_connection_id,
@@ -25,18 +26,19 @@ _ITEMS = text(
 )
 
 
-def bare(database: Database) -> FastAPI:
-    """The same rows' own columns by the same driver and pool, with no caller, tenant, joins, cursor or words."""
+def bare(database_url: str) -> FastAPI:
+    """The same rows' own columns by the same driver, with no caller, tenant, joins, cursor or words."""
+    engine = create_async_engine(driver_url(database_url), pool_size=10)
     app = FastAPI()
 
     @app.get("/v1/combis")
     async def combis() -> list[dict[str, Any]]:
-        async with database.engine.connect() as connection:
+        async with engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(_COMBIS)).mappings()]
 
     @app.get("/v1/combis/{combi_id}/items")
     async def items(combi_id: UUID) -> list[dict[str, Any]]:
-        async with database.engine.connect() as connection:
+        async with engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(_ITEMS, {"combi": combi_id})).mappings()]
 
     return app
@@ -44,8 +46,8 @@ def bare(database: Database) -> FastAPI:
 
 async def serve(what: str) -> None:
     """Serves until killed; tells its port."""
-    async with a_hub() as (hub, _):
-        app = create_app(hub) if what == "hub" else bare(hub.database)
+    async with a_hub() as (hub, services):
+        app = create_app(hub) if what == "hub" else bare(services.database_url)
         # With the protocol named, asyncio sends small answers at once (TCP_NODELAY).
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
             listening.bind(("127.0.0.1", 0))

@@ -6,12 +6,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
 from hub.accounting.documents import Customer, Finding, JournalEntry, SalesInvoice
 from hub.engine import read, store
 from hub.engine.context import Context
 from hub.engine.resolve import BOOKED_ONCE, Work, key_of
+from hub.kit.database import text
 from hub.sdk.connector import Existing, Receipt, TargetWriter
 from hub.sdk.errors import OutcomeUnknown, RecordRejected
 

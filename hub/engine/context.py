@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
 from hub.accounting.chart import Master
 from hub.accounting.documents import Finding
 from hub.engine import words
@@ -19,7 +17,7 @@ from hub.engine.recipe import SALARIES, Recipe
 from hub.engine.settings import CombiSettings
 from hub.kit import json
 from hub.kit.clock import Clock
-from hub.kit.database import Database
+from hub.kit.database import Database, text
 from hub.sdk.connector import SourceStream, TargetWriter
 from hub.sdk.errors import ConfigError, Exchange
 from hub.sdk.manifest import WriterFacts

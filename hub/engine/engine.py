@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -28,7 +28,7 @@ from hub.engine.queue import Doorbell
 from hub.engine.schedule import Schedule, missed
 from hub.kit import json
 from hub.kit.clock import Clock
-from hub.kit.database import Database, after_commit
+from hub.kit.database import Database, after_commit, text
 from hub.kit.ids import new_id
 from hub.kit.metrics import QUEUE_LAG_SECONDS, SLOT_LATENESS_SECONDS
 from hub.sdk.errors import VendorError
@@ -346,7 +346,7 @@ def _open_questions(ctx: Context) -> list[Finding]:
 
 async def _companies(ctx: Context) -> Sequence[Option]:
     provider = ctx.source.connector.options.get("companies")
-    chosen = {"administrations": dict(ctx.settings.administrations)}
+    chosen = ctx.settings.model_dump(mode="json")
     return await provider(ctx.source.http, chosen) if provider else [Option(ctx.source.tenant, ctx.source.tenant)]
 
 

@@ -2,13 +2,14 @@
 
 from uuid import UUID
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 
 from hub.accounting.documents import Finding
 from hub.engine import words
 from hub.engine.context import Context
 from hub.engine.store import at_hand, write_lines
 from hub.kit import text as sentences
+from hub.kit.database import text
 from hub.sdk.connector import Note
 from hub.sdk.errors import ConfigError, OutcomeUnknown, RecordRejected, TransientError, VendorError
 

@@ -1,11 +1,11 @@
 """The delivery key of an item, from stored rows alone: for what a human says of a document outside any run."""
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.engine import recipe, registry, settings
 from hub.engine.models import Combi, Item
 from hub.engine.resolve import BOOKED_ONCE
+from hub.kit.database import text
 from hub.sdk.connector import Key
 
 

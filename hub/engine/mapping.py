@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.chart import Master
@@ -20,6 +19,7 @@ from hub.engine.entry_rules import Proposal
 from hub.engine.models import CombiStatus
 from hub.engine.resolve import administration_of, document_of
 from hub.engine.settings import leading_code
+from hub.kit.database import text
 from hub.sdk.errors import Malformed, RecordRejected
 
 TABLES = ("ledger_accounts", "cost_centres", "vat_classes")

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.documents import Ignored
@@ -12,6 +12,7 @@ from hub.engine.context import Context
 from hub.engine.models import ItemStatus
 from hub.engine.resolve import Work, document_of, key_of, work_of
 from hub.kit import json
+from hub.kit.database import text
 from hub.kit.ids import new_id
 from hub.sdk.connector import Raw
 from hub.sdk.errors import Malformed, RecordRejected

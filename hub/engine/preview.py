@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import date as Day  # noqa: N812 - `date` is a field's name
 from decimal import Decimal
 
-from sqlalchemy import text
-
 from hub.accounting.chart import Master
 from hub.accounting.documents import Document, Finding, Ignored, JournalEntry, Part, SalesInvoice
 from hub.accounting.posting import PostingLine, posting
@@ -15,6 +13,7 @@ from hub.engine.models import DeliveryState, ItemStatus
 from hub.engine.read import companies_of, position
 from hub.engine.resolve import OURS, UNKNOWN_CUSTOMER, Work, document_of, needed_customers, resolve
 from hub.engine.rules import NO_ACCOUNT
+from hub.kit.database import text
 from hub.kit.ids import new_id
 from hub.sdk.connector import Raw, Since
 from hub.sdk.errors import Malformed

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.documents import Document, Finding, Ignored
@@ -12,6 +11,7 @@ from hub.engine.models import ItemStatus
 from hub.engine.resolve import BOOKED_ONCE, administration_of, document_of, set_aside
 from hub.engine.verdicts import note_key
 from hub.kit import json
+from hub.kit.database import text
 from hub.kit.ids import new_id
 from hub.sdk.connector import Cursor, Page, Raw, Since
 from hub.sdk.errors import Malformed, RecordRejected

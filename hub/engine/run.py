@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -33,7 +32,7 @@ from hub.engine.outcome import (
     Outcome,
 )
 from hub.kit import json
-from hub.kit.database import HubSession
+from hub.kit.database import HubSession, text
 from hub.kit.metrics import RUNS
 from hub.sdk.errors import ConfigError, OutcomeUnknown, ReauthRequired, RecordRejected, TransientError
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.documents import Finding, Payment
@@ -19,6 +19,7 @@ from hub.engine.models import ItemStatus
 from hub.engine.read import move, position
 from hub.engine.verdicts import total_differs
 from hub.kit import json
+from hub.kit.database import text
 from hub.kit.ids import new_id
 from hub.sdk.connector import Gone, OpenItem, Receipt, Settled, Settlements
 from hub.sdk.errors import RecordRejected

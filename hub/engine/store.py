@@ -7,12 +7,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.documents import Finding
 from hub.engine.context import Context
 from hub.kit import json
+from hub.kit.database import text
 from hub.kit.ids import new_id
 from hub.kit.log import redact_text
 from hub.sdk.connector import Existing, Key
@@ -202,15 +203,16 @@ async def deliveries(session: AsyncSession, keys: Iterable[str]) -> dict[str, Ro
 
 
 async def last_receipts(session: AsyncSession, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """What the target last said of each key's booking, whatever became of later changes."""
+    """What the target last said of each key's booking, and `recorded_at`, whatever became of later changes."""
     found = await session.execute(
         text(
-            """SELECT DISTINCT ON (key) key, receipt FROM delivery WHERE key = ANY(:keys) AND state = 'recorded'
+            """SELECT DISTINCT ON (key) key, receipt, recorded_at FROM delivery
+            WHERE key = ANY(:keys) AND state = 'recorded'
             ORDER BY key, version DESC, revision DESC"""
         ),
         {"keys": list(keys)},
     )
-    return {row.key: row.receipt or {} for row in found}
+    return {row.key: {**(row.receipt or {}), "recorded_at": row.recorded_at} for row in found}
 
 
 async def references(session: AsyncSession, keys: Iterable[str]) -> dict[str, str]:

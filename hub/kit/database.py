@@ -6,12 +6,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import psycopg
+import sqlalchemy
 import structlog
-from sqlalchemy import Connection, event, orm
+from sqlalchemy import Connection, TextClause, event, orm
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext import asyncio as asyncio_orm
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -152,6 +154,12 @@ async def _ended(session: HubSession) -> None:
         await session.rollback()
     finally:
         await session.close()
+
+
+@lru_cache(2048)
+def text(statement: str) -> TextClause:
+    """SQL with `:names`, read once: to make the same statement anew costs a quarter of what running it does."""
+    return sqlalchemy.text(statement)
 
 
 def after_commit(session: AsyncSession, callback: Callback) -> None:

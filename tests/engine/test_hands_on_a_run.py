@@ -351,7 +351,7 @@ async def test_progress_shows_while_a_slice_goes_on(world: World, monkeypatch: p
 
 
 async def test_after_a_429_the_rest_of_a_window_is_not_issued(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliver, "PARALLEL", 2)
+    monkeypatch.setattr(protocol, "PARALLEL", 2)
     # Turns are to be had again at once, as when Valkey was emptied: it is the window itself that has to end.
     minox = registry.get("minox")
     rate = minox.manifest.rate_limit.model_copy(update={"default_pause_s": 0.0001})
