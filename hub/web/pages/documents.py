@@ -224,6 +224,8 @@ def chances(item: ItemOut) -> list[str]:
         found.remove("retry")
     if stands and item.status != ItemStatus.changed:
         found = [action for action in found if action != "skip"]
+    if item.status == ItemStatus.ignored and all(one.key != NOT_CHOSEN for one in item.findings):
+        found = [action for action in found if action != "retry"]
     return found
 
 
