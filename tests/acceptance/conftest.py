@@ -25,7 +25,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """All of it, running."""
     simplicate, minox, minuba, eaccounting = Simplicate(), Minox(), Minuba(), Eaccounting()
     houses = {"simplicate": simplicate, "minox": minox, "minuba": minuba, "eaccounting": eaccounting}
-    payroll = {"eboekhouden": Eboekhouden(), "nmbrs": Nmbrs(), "loket": Loket(), "finmaster": Finmaster()}
+    eboekhouden = Eboekhouden()
+    payroll = {"eboekhouden": eboekhouden, "nmbrs": Nmbrs(), "loket": Loket(), "finmaster": Finmaster()}
     street = Street({**houses, **payroll})
     street.open()
     folder: Path = tmp_path_factory.mktemp("acceptance")

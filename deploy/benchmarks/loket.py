@@ -59,14 +59,14 @@ async def _history(stage: Stage, years: int) -> list[Row]:
             source = ("loket", "oauth", home["employer"], tokens)
             target = ("finmaster", "key", "A", {"token": books.books["administrations"]["A"]["token"]})
             combi = await stage.combi("loket-finmaster", source, target, {"administrations": {home["id"]: "A"}})
-            await drafts.run(hub, combi)
-            made = drafts.calls(boxes)
+            await drafts.run_combi(hub, combi)
+            made = drafts.calls_of(boxes)
             for _ in range(IDLE_RUNS):
-                await drafts.run(hub, combi, "schedule")
-            idle = drafts.calls(boxes)
+                await drafts.run_combi(hub, combi, "schedule")
+            idle = drafts.calls_of(boxes)
             loket.month(home, LAST + 1, 1)
-            await drafts.run(hub, combi, "schedule")
-            new = drafts.calls(boxes)
+            await drafts.run_combi(hub, combi, "schedule")
+            new = drafts.calls_of(boxes)
     journals = 12 * years
     if len(books.entries("A")) != journals + 1:
         raise RuntimeError(f"{len(books.entries('A'))} of {journals + 1} journals were booked")
