@@ -11,20 +11,23 @@ import pytest
 from lxml import etree
 from sqlalchemy import text
 
-from connectors.bizcuit.sandbox import ACCOUNT, OWNER, BizcuitSandbox
-from connectors.nmbrs.sandbox import NmbrsSandbox, payment_file
+from connectors.bizcuit.sandbox import OWNER, BizcuitSandbox
+from connectors.nmbrs.sandbox import PEOPLE, NmbrsSandbox, payment_file
 from hub.config import Config
 from hub.kit.embedded import Services
 from tests.connectors.nmbrs.stage import BASE, Office, an_office
 
 SCHEMA = etree.XMLSchema(etree.parse(Path(__file__).parent / "pain.001.001.09.xsd"))
-IBANS = ("NL91ABNA0417164300", "NL44RABO0123456789")
+PAYER = "NL39RABO0300065264"
+"""The account that Nmbrs' payment files pay from."""
+IBANS = tuple(iban for iban, _ in PEOPLE)
 
 
 @pytest.fixture
 def bizcuit() -> BizcuitSandbox:
     box = BizcuitSandbox()
     box.seed()
+    box.add_account(PAYER)
     return box
 
 
@@ -128,7 +131,7 @@ async def test_a_lost_answer_offers_nothing_twice(office: Office, bizcuit: Bizcu
 
 
 async def test_an_ended_bank_link_parks_the_salaries_and_not_the_books(office: Office, bizcuit: BizcuitSandbox) -> None:
-    account = next(one for one in bizcuit.books["accounts"].values() if one["iban"] == ACCOUNT)
+    account = next(one for one in bizcuit.books["accounts"].values() if one["iban"] == PAYER)
     account["active"] = False
     combi = await linked(office)
     await office.run(combi)
@@ -136,7 +139,7 @@ async def test_an_ended_bank_link_parks_the_salaries_and_not_the_books(office: O
     assert office.entries() == 4
     assert set((await salaries(office)).values()) == {"rejected"}
     finding = (await office.items("salaries"))[0].findings[0]
-    assert (finding["key"], finding["values"]["account"]) == ("bizcuit.account_link_inactive", "NL…0301")
+    assert (finding["key"], finding["values"]["account"]) == ("bizcuit.account_link_inactive", "NL…5264")
     assert (await office.call("GET", f"/combis/{combi}"))["status"] == "active"
 
     account["active"] = True
@@ -214,7 +217,7 @@ async def test_salaries_that_are_not_the_net_pay_wait_for_a_human(office: Office
 
 
 async def test_by_file_the_salaries_are_in_a_valid_file_once(office: Office, bizcuit: BizcuitSandbox) -> None:
-    fields = {"company": "Waterlelie Advies B.V.", "iban": ACCOUNT}
+    fields = {"company": "Waterlelie Advies B.V.", "iban": PAYER}
     made = await office.call("POST", "/connections", {"connector": "bizcuit", "auth": "file", "fields": fields}, 201)
     combi = await linked(office, made["id"])
     await office.run(combi)
