@@ -1,10 +1,11 @@
 """One authenticated client of one connection: signs, limits, retries reads, and raises only our five errors.
 
-With the sockets in `wire` the only module that imports the HTTP library; its successor httpx2 is API-compatible.
+The only module that imports the HTTP library.
 """
 
 import asyncio
 import base64
+import ssl
 import string
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Literal, NoReturn, Protocol
 from urllib.parse import quote, urlsplit
 
-import httpx
+import httpx2 as httpx
 import stamina
 
 from hub.kit import json
@@ -30,7 +31,6 @@ from hub.sdk.errors import (
     VendorError,
 )
 from hub.sdk.manifest import Auth, Manifest
-from hub.sdk.wire import Wire
 
 LARGEST_ANSWER = 32 * 1024 * 1024
 READ_ATTEMPTS = 3
@@ -91,6 +91,15 @@ class Refusal:
     """What the sentence of `key` names besides the package."""
 
 
+class Network(httpx.AsyncHTTPTransport):
+    """The pool of connections to all packages; who is trusted is not left to environment variables."""
+
+    def __init__(self, trusted: ssl.SSLContext | None = None) -> None:
+        """Take whom to trust; None: the authorities that the HTTP library knows."""
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+        super().__init__(verify=trusted or True, trust_env=False, limits=limits)
+
+
 class Client(httpx.AsyncClient):
     """A connection pool for all tenants: keeps no cookies, follows no redirects, trusts no proxy variables."""
 
@@ -109,7 +118,7 @@ class Client(httpx.AsyncClient):
 
 def new_client(transport: httpx.AsyncBaseTransport | None = None, timeout_s: float = 20) -> Client:
     """A client over the network, or over a transport that stands in for it."""
-    return Client(transport or Wire(max_connections=200, max_idle=50), timeout_s)
+    return Client(transport or Network(), timeout_s)
 
 
 def new_browser(base_url: str, headers: Mapping[str, str]) -> httpx.AsyncClient:
