@@ -44,9 +44,13 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         },
     },
     "minuba-eaccounting": {"own_link_off": True, "attach_document": True},
+    "loket-finmaster": {"administrations": {"91d5b2c8-0a7e-4b36-8c4f-52e9f1d7a603": "GK2026"}, "loket_mark": True},
 }
 """What a customer would answer, per offered pair."""
-CONNECT: Mapping[str, Mapping[str, str]] = {"simplicate": {"domain": "waterlinie"}}
+CONNECT: Mapping[str, Mapping[str, str]] = {
+    "simplicate": {"domain": "waterlinie"},
+    "finmaster": {"token": "finmaster_demo_goudenkorst"},
+}
 """What a customer types before connecting."""
 LOGIN: Mapping[str, Mapping[str, str]] = {
     "minox": {"customer_number": "41207", "username": "MINOX", "password": "waterlelie"},
@@ -236,7 +240,12 @@ async def _show(console: Console, hub: Hub, combi: Mapping[str, Any]) -> None:
             text("SELECT * FROM item WHERE combi_id = :id ORDER BY flow DESC, number, party, id"), {"id": combi["id"]}
         )
         items = found.mappings().all()
-    for flow, title in (("customers", "Debiteuren"), ("invoices", "Verkoopfacturen"), ("payments", "Betalingen")):
+    for flow, title in (
+        ("customers", "Debiteuren"),
+        ("invoices", "Verkoopfacturen"),
+        ("journals", "Loonjournaalposten"),
+        ("payments", "Betalingen"),
+    ):
         rows = [item for item in items if item["flow"] == flow]
         if rows:
             console.print(_table(f"{combi['recipe']} · {title}", rows))
@@ -278,13 +287,13 @@ def _table(title: str, rows: list[Any]) -> Table:
 
 
 async def _wrong(hub: Hub, boxes: Mapping[str, Sandbox]) -> list[str]:
-    """Compares our rows with the packages' own books: each booked invoice stands there once, to the cent."""
+    """Compares our rows with the packages' own books: each booked document stands there once, to the cent."""
     wrong = []
     async with hub.database.system() as session:
         found = await session.execute(
             text(
                 """SELECT i.number, d.total, d.ref, d.target FROM item i JOIN delivery d ON d.id = i.delivery_id
-                WHERE i.flow = 'invoices' AND i.status = 'booked'"""
+                WHERE i.flow IN ('invoices', 'journals') AND i.status = 'booked'"""
             )
         )
         for number, total, ref, target in found:
@@ -307,7 +316,16 @@ def _in_eaccounting(box: Any, company: str, ref: str) -> Decimal:
     return sum(signed, Decimal(0))
 
 
-_STANDS: Mapping[str, Callable[[Any, str, str], Decimal]] = {"minox": _in_minox, "eaccounting": _in_eaccounting}
+def _in_finmaster(box: Any, administration: str, ref: str) -> Decimal:
+    found = [one for one in box.entries(administration) if one["boekstuknummer"] == ref]
+    return sum((Decimal(line["debet"]) for one in found for line in one["regels"]), Decimal(0))
+
+
+_STANDS: Mapping[str, Callable[[Any, str, str], Decimal]] = {
+    "minox": _in_minox,
+    "eaccounting": _in_eaccounting,
+    "finmaster": _in_finmaster,
+}
 """What stands under a reference in a package's own books, with the invoice's sign."""
 
 

@@ -83,12 +83,23 @@ async def _converted(http: Http, payload: Payload, draft: Receipt, mark: str) ->
     keep = {"keepOriginalDraftDate": "true", "overrideCompanyKeepOriginalDraftDate": "true"}
     try:
         made = one_of(await http.write("POST", f"{DRAFTS}/{draft.ref}/convert", None, keep))
-        made = made if ident(made.get("Id")) else await _read_back(http, mark, (INVOICES,))
+        if not ident(made.get("Id")):
+            made = await _became(http, draft.ref) or await _read_back(http, mark, (INVOICES,))
     except (RecordRejected, ConfigError) as error:
         return Receipt(draft.ref, draft.label, draft.total, draft.open_item, draft.existed, (error.words or error.key,))
     except VendorError as error:
-        raise OutcomeUnknown("eaccounting.conversion_unclear", words=error.words) from error
-    return _receipt({"OurReference": f"#{mark}", **made}, payload)
+        made = await _became(http, draft.ref)
+        if not made:
+            raise OutcomeUnknown("eaccounting.conversion_unclear", words=error.words) from error
+    return _receipt({**made, "OurReference": text(made.get("OurReference")) or f"#{mark}"}, payload)
+
+
+async def _became(http: Http, draft: str) -> Raw:
+    """The invoice that came from a draft, while its id is known: whether our reference goes along is inferred."""
+    try:
+        return await invoice_of(http, draft, afresh=True)
+    except VendorError:
+        return {}
 
 
 async def _read_back(http: Http, mark: str, places: Sequence[str]) -> Raw:

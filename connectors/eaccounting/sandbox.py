@@ -139,6 +139,7 @@ class EaccountingSandbox(Sandbox):
             "write_answer": "object",  # object | empty | id | short (rows left out but the first)
             "vies": "checksum",  # checksum | format | off
             "from_draft": True,  # whether an invoice shows CreatedFromDraftId
+            "reference_kept": True,  # whether a converted invoice keeps its draft's OurReference (3.3: inferred)
             "future_dates": "accept",  # accept | refuse, on convert
             "voucher_filter": "supported",  # supported | refused | ignored, on words and on dates
             "voucher_rows": True,  # whether lists show the rows of vouchers
@@ -860,6 +861,8 @@ class EaccountingSandbox(Sandbox):
             "RemainingAmount": total, "RemainingAmountInvoiceCurrency": total, "PaymentStatus": 1,
             "PaymentDate": None, "CreditedBy": [], "CreatedUtc": self.now_text(), "ModifiedUtc": self.now_text(),
         }  # fmt: skip
+        if not self.switches["reference_kept"]:
+            invoice["OurReference"] = None
         if self.switches["from_draft"]:
             invoice["CreatedFromDraftId"] = own
         del books["drafts"][own]

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -278,18 +278,20 @@ def _rejected(refused: RecordRejected, name: str, **values: Any) -> RecordReject
 
 
 def _turned(body: Raw) -> dict[str, Any] | None:
-    """The same posting without the suspense account; None where the rows do not come to nothing."""
-    amounts = [_exact(row["amount"]) for row in body["rows"]]
-    ledgers = [row["ledgerId"] for row in body["rows"]]
-    fit = [
-        (value, -at)
-        for at, (row, value) in enumerate(zip(body["rows"], amounts, strict=True))
-        if value > 0 and "costCenterId" not in row and ledgers.count(row["ledgerId"]) == 1
-    ]
-    if sum(amounts, ZERO) or not fit:
+    """The same posting without the suspense account: one ledger of the entry faces the rows of the others.
+
+    None where the rows do not come to nothing, or every ledger has rows with a cost centre, which a main ledger cannot
+    have.
+    """
+    sums: dict[int, Decimal] = {}
+    for row in body["rows"]:
+        sums[row["ledgerId"]] = sums.get(row["ledgerId"], ZERO) + _exact(row["amount"])
+    bound = {row["ledgerId"] for row in body["rows"] if "costCenterId" in row}
+    fit = [(abs(total), own) for own, total in sums.items() if total and own not in bound]
+    if sum(sums.values(), ZERO) or not fit:
         return None
-    at = -max(fit)[1]
-    return {**body, "ledgerId": ledgers[at], "rows": [row for place, row in enumerate(body["rows"]) if place != at]}
+    main = max(fit)[1]
+    return {**body, "ledgerId": main, "rows": [row for row in body["rows"] if row["ledgerId"] != main]}
 
 
 async def _already(http: Http, payload: Payload, key: Key, body: Raw, told: RecordRejected) -> str | None:
@@ -323,7 +325,8 @@ async def _receipt(http: Http, payload: Payload, stands: _Standing, *, existed: 
         except VendorError:  # It stands there; what it says is not known.
             read.append({})
     prints = [mutations.fingerprint(one) for one in read]
-    sums = [_debit(one) for one in read]
+    mains = {body["ledgerId"] for body in payload["bodies"]} if stands.of > 1 else set()
+    sums = [_debit(one, mains) for one in read]
     return Receipt(
         ref="+".join(stands.ids[place] for place in sorted(stands.ids)),
         label=f"mutatie {stands.shown} · {payload['number']}",
@@ -334,13 +337,14 @@ async def _receipt(http: Http, payload: Payload, stands: _Standing, *, existed: 
     )
 
 
-def _debit(stands: Raw) -> Decimal | None:
-    """What the rows debit; None when that cannot be told."""
+def _debit(stands: Raw, suspense: Collection[int] = ()) -> Decimal | None:
+    """What a mutation debits, its main ledger unless that is a suspense account; None when it cannot be told."""
     lines = rows(stands.get("rows")) if isinstance(stands.get("rows"), list) else []
-    amounts = [amount(line.get("amount")) for line in lines]
-    if not amounts or None in amounts:
+    amounts = [value for line in lines if (value := amount(line.get("amount"))) is not None]
+    if not amounts or len(amounts) != len(lines):
         return None
-    return sum((max(-one, ZERO) for one in amounts if one is not None), ZERO)
+    facing = ZERO if ident(stands.get("ledgerId")) in {str(own) for own in suspense} else sum(amounts, ZERO)
+    return sum((max(-one, ZERO) for one in amounts), ZERO) + max(facing, ZERO)
 
 
 async def index(
@@ -374,16 +378,12 @@ def _mark(shown: str) -> tuple[str, int, int]:
 async def _existing(http: Http, row: Raw, mark: str) -> Existing:
     own = ident(row["id"])
     stands = {} if mark.startswith("hub-") else await mutations.read(http, own) or {}
-    lines = rows(stands.get("rows")) if isinstance(stands.get("rows"), list) else []
-    # A main ledger that does not come to nothing has a side of its own.
-    beside = max(sum((amount(line.get("amount")) or ZERO for line in lines), ZERO), ZERO)
-    debit = _debit(stands)
     return Existing(
         ref=own,
         label=" · ".join(filter(None, (f"mutatie {own}", text(stands.get("description"))))),
         mark=mark,
         date=day(row.get("date")),
-        total=None if debit is None else debit + beside,
+        total=_debit(stands),
     )
 
 

@@ -7,7 +7,9 @@ from typing import Any
 from hub.sdk.connector import Raw
 from hub.sdk.errors import TransientError
 from hub.sdk.reading import amount as exact
-from hub.sdk.reading import line
+from hub.sdk.reading import said, value
+
+__all__ = ["said", "value"]
 
 Names = tuple[str, ...]
 CODE: Names = ("nummer", "code", "rekeningnummer", "rekening", "id", "number")
@@ -16,17 +18,6 @@ KIND: Names = ("soort", "type", "kind")
 REFERENCE: Names = ("referentie", "reference")
 VOUCHER: Names = ("boekstuknummer", "boekstuk", "nummer", "id")
 LINES: Names = ("regels", "boekingsregels", "lines")
-
-
-def value(raw: object, *names: str) -> Any:
-    """The first of these fields that is filled, whatever the case of its name; None when none is."""
-    fields = {str(name).lower(): one for name, one in raw.items()} if isinstance(raw, Mapping) else {}
-    return next((one for name in names if (one := fields.get(name.lower())) not in (None, "")), None)
-
-
-def said(raw: object, *names: str) -> str:
-    """A field as text."""
-    return line(value(raw, *names))
 
 
 def rows(body: object) -> list[Raw]:
@@ -40,14 +31,16 @@ def rows(body: object) -> list[Raw]:
         lists = [one for name, one in body.items() if isinstance(one, list) and str(name).lower() not in LINES]
         if len(lists) > 1:
             raise TransientError("finmaster.answer_unreadable")
-        body = lists[0] if lists else [body] if _is_record(body) else []
+        body = lists[0] if lists else _single(body)
     if not isinstance(body, list):
         raise TransientError("finmaster.answer_unreadable")
     return [row for row in body if isinstance(row, Mapping) and row]
 
 
-def _is_record(body: Mapping[str, Any]) -> bool:
-    return any(not isinstance(one, Mapping) and one is not None for one in body.values())
+def _single(body: Mapping[str, Any]) -> list[Any]:
+    """One record where a list has one: bare, or as the only thing in the answer. An empty answer is an empty list."""
+    inner = [one for one in body.values() if one is not None]
+    return inner if len(inner) == 1 and isinstance(inner[0], Mapping) else [body] if inner else []
 
 
 def amount(found: object) -> Decimal | None:

@@ -144,8 +144,8 @@ class FinmasterSandbox(Sandbox):
             self.add_administration(f"A{at:05d}", f"Administratie {at + 1}", token, chart=LOKET_CHART)
 
     def seed(self) -> None:
-        """The bakery, with an entry that was made by hand."""
-        home = self.add_administration()
+        """The bakery, with both charts and an entry that was made by hand."""
+        home = self.add_administration(chart=(*CHART, *LOKET_CHART))
         self.account(home, "4999", "Oude rekening", "winst-verlies", geblokkeerd=True)
         rows = [("0100", "500.00", "0.00"), ("15100", "0.00", "500.00")]
         lines = [{"regel": at, "rekening": account, "kostenplaats": None, "debet": debit, "credit": credit,

@@ -3,31 +3,16 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 from hub.accounting.money import decimal
 from hub.sdk.connector import Raw
-from hub.sdk.reading import line
+from hub.sdk.reading import line, said, value
+
+__all__ = ["said", "value"]
 
 TOO_LARGE = Decimal(10) ** 12
 _COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 _NO_ID = re.compile(r"[0-]*")
-
-
-def value(raw: object, *names: str) -> Any:
-    """The first of these fields that is filled, whatever the case of its name; None when none is."""
-    if not isinstance(raw, Mapping):
-        return None
-    for name in names:
-        if (found := raw.get(name)) not in (None, ""):
-            return found
-    folded = {str(name).lower(): one for name, one in raw.items()}
-    return next((one for name in names if (one := folded.get(name.lower())) not in (None, "")), None)
-
-
-def said(raw: object, *names: str) -> str:
-    """A field as text."""
-    return line(value(raw, *names))
 
 
 def part(raw: object, *names: str) -> Raw:

@@ -14,7 +14,7 @@ from connectors.loket.settings import LoketSettings, own
 from hub.sdk.connector import Page, Raw, Since, Whole
 from hub.sdk.errors import ConfigError, RecordRejected
 from hub.sdk.http import Http
-from hub.sdk.reading import perhaps_day, whole
+from hub.sdk.reading import flag, perhaps_day, whole
 from hub.sdk.settings import Settings
 
 QUEUED, NOTHING, FAILED, REMOVED, READY, EXPORTING, EXPORT_FAILED, EXPORTED = range(8)
@@ -217,7 +217,13 @@ def _newest(run: Raw) -> tuple[int, str, str]:
 
 
 def _payroll(run: Raw) -> str:
-    return ident(value(part(run, "payrollRun"), "payrollRunId", "id"))
+    """The payroll run's id; where it is not shown its number, which is unique within a payroll year (4.1)."""
+    if found := ident(value(part(run, "payrollRun"), "payrollRunId", "id")):
+        return found
+    number, year = _approved(run), _year(run)
+    if number is None or year is None:
+        return ""
+    return f"{year}-{number}{'-test' if flag(value(period_of(run), 'testYear')) else ''}"
 
 
 def _approved(run: Raw) -> int | None:

@@ -386,7 +386,7 @@ class MinubaSandbox(Sandbox):
             raise Refused(405, "Read only")
         resource, _, rest = request.path_params["path"].partition("/")
         if resource == "File" and rest:
-            return self._download(rest)
+            return self._download(rest, request.headers["accept"])
         if resource not in RESOURCES or rest or (resource == "Invoice" and not self.switches["invoices"]):
             raise Refused(404, f"Unknown resource {request.path_params['path']}")
         return self._list(request, resource, user)
@@ -489,8 +489,10 @@ class MinubaSandbox(Sandbox):
         plain = all(self.switches[name] == way for name, way in PLAIN.items())
         return shown if plain else dict(respelt(shown, self.switches))
 
-    def _download(self, file_id: str) -> Response:
-        """The path is our guess (dossier 4.4)."""
+    def _download(self, file_id: str, accept: str) -> Response:
+        """The path is our guess, what is asked for is seen (dossier 4.4)."""
+        if "application/pdf" not in accept:
+            raise Refused(406, "Accept: application/pdf")
         file = self.books["files"].get(file_id)
         if file is None or self.switches["download"] == "missing":
             raise Refused(404, "Unknown file")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from connectors.nmbrs import account, journals, rest, runs
+from connectors.nmbrs import account, journals, payments, rest, runs
 from connectors.nmbrs.settings import NmbrsSettings
 from hub.accounting.documents import JournalEntry
 from hub.sdk.connector import Connector, SourceStream
@@ -14,5 +14,6 @@ CONNECTOR = Connector(
     identify=account.identify,
     options=account.OPTIONS,
     sources={"journals": SourceStream(JournalEntry, runs.read, journals.source_id, journals.map_journal)},
+    salaries=payments.salaries,
     refusal=rest.refusal,
 )

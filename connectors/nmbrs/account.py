@@ -57,26 +57,34 @@ async def named(http: Http, chosen: Sequence[str] = (), held: Mapping[str, str] 
 
     That is a company's number; `debtor/number` where the login sees one number twice, or where it was chosen so.
     `held` is what was named before, value -> id: a number keeps meaning what it meant when another company takes the
-    same one. Raises ConfigError when a chosen number has become ambiguous, or a debtor has one number twice.
+    same one. Companies that cannot be told apart are left out; raises ConfigError when a chosen one is among them, or
+    has become ambiguous.
     """
     api = transport(http)
     found = await api.companies(http)
     counts = Counter(one.number for one in found)
-    split = any("/" in value for value in chosen)
-    unclear = [one for one in found if counts[one.number] > 1]
-    numbers = await api.debtors(http, found if split else unclear) if split or unclear else {}
+    split = {value.rpartition("/")[2] for value in chosen if "/" in value}
+    unclear = [one for one in found if counts[one.number] > 1 or one.number in split]
+    concerned = {value.rpartition("/")[2] for value in chosen} & {one.number for one in unclear}
+    try:
+        numbers = await api.debtors(http, unclear) if unclear else {}
+    except ConfigError:
+        if concerned or len(unclear) == len(found):
+            raise
+        numbers = {}
     kept = {own: value for value, own in (held or {}).items()}
-    names: dict[str, Company] = {}
+    values: dict[str, list[Company]] = {}
     for one in found:
         whole = f"{numbers.get(one.id, '?')}/{one.number}"
         value = kept.get(one.id) or (whole if counts[one.number] > 1 or whole in chosen else one.number)
-        if value in names or value.startswith("?"):
-            raise ConfigError("nmbrs.company_number_twice", field="administrations", company=one.number, name=one.name)
-        names[value] = one
-    for value in chosen:
-        if value not in names and counts[value] > 1:
-            choices = ", ".join(other for other in names if other.endswith(f"/{value}"))
-            raise ConfigError("nmbrs.company_ambiguous", field="administrations", company=value, choices=choices)
+        values.setdefault(value, []).append(one)
+    names = {value: same[0] for value, same in values.items() if len(same) == 1 and not value.startswith("?")}
+    for value in chosen if names else (one.number for one in unclear):
+        number = value.rpartition("/")[2]
+        if value not in names and counts[number] > 1:
+            choices = ", ".join(other for other in names if other.endswith(f"/{number}"))
+            key = "nmbrs.company_ambiguous" if choices else "nmbrs.company_number_twice"
+            raise ConfigError(key, field="administrations", company=number, choices=choices)
     return names
 
 

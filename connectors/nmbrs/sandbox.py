@@ -924,18 +924,24 @@ def seed(box: NmbrsSandbox) -> None:
         box.books["payment_files"][run["id"]] = payment_file(run)
 
 
+PEOPLE = (("NL91ABNA0417164300", "A. Voorbeeld"), ("NL20INGB0001234567", "B. Voorbeeld"))
+
+
 def payment_file(run: Record) -> str:
-    """A payment file of a run, of two fictional people."""
+    """A payment file of a run, to two fictional people: together its net wages."""
     space = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.03"
-    people = (("NL91ABNA0417164300", "A. Voorbeeld", "1500.25"), ("NL02RABO0123456789", "B. Voorbeeld", "1480.00"))
+    lines = [one for made in run["transactions"] for one in made["lines"]]
+    net = sum((Decimal(one["value"]) for one in lines if one["account"] == "2100"), Decimal(0))
+    day = run["transactions"][0]["date"] if run["transactions"] else f"{run['year']}-12-31"
     paid = "".join(
         f"<CdtTrfTxInf><PmtId><EndToEndId>{run['id']}-{at}</EndToEndId></PmtId>"
         f'<Amt><InstdAmt Ccy="EUR">{amount}</InstdAmt></Amt><Cdtr><Nm>{name}</Nm></Cdtr>'
-        f"<CdtrAcct><Id><IBAN>{iban}</IBAN></Id></CdtrAcct></CdtTrfTxInf>"
-        for at, (iban, name, amount) in enumerate(people, 1)
+        f"<CdtrAcct><Id><IBAN>{iban}</IBAN></Id></CdtrAcct><RmtInf><Ustrd>Salaris</Ustrd></RmtInf></CdtTrfTxInf>"
+        for at, ((iban, name), amount) in enumerate(zip(PEOPLE, _divided(net, 2), strict=True), 1)
     )
     return (
         f'<?xml version="1.0" encoding="utf-8"?><Document xmlns="{space}"><CstmrCdtTrfInitn><GrpHdr><MsgId>{run["id"]}'
-        f"</MsgId><NbOfTxs>2</NbOfTxs></GrpHdr><PmtInf><PmtInfId>{run['id']}</PmtInfId>{paid}</PmtInf>"
-        "</CstmrCdtTrfInitn></Document>"
+        f"</MsgId><NbOfTxs>2</NbOfTxs><CtrlSum>{net}</CtrlSum></GrpHdr><PmtInf><PmtInfId>{run['id']}</PmtInfId>"
+        f"<ReqdExctnDt>{day}</ReqdExctnDt><Dbtr><Nm>Bakkerij Van der Meulen B.V.</Nm></Dbtr>"
+        f"<DbtrAcct><Id><IBAN>NL39RABO0300065264</IBAN></Id></DbtrAcct>{paid}</PmtInf></CstmrCdtTrfInitn></Document>"
     )

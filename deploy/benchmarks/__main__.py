@@ -6,13 +6,16 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from deploy.benchmarks import api, crowd, drafts, report, sync
+from deploy.benchmarks import api, crowd, drafts, loket, nmbrs, report, sync
 from deploy.benchmarks.report import Row
 from deploy.benchmarks.stage import Stage, set_up
 
 MEASUREMENTS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "calls": sync.calls_and_speed,
     "drafts": drafts.calls_per_invoice,
+    "nmbrs": nmbrs.calls_per_journal,
+    "loket": loket.calls_per_journal,
+    "night": loket.night,
     "engine": sync.engine_alone,
     "memory": sync.memory,
     "crowd": crowd.same_slot,

@@ -23,8 +23,8 @@ async def same_slot(stage: Stage) -> list[Row]:
     packages = await stage.packages(1, 2, combis)
     made = await stage.combis(packages, Schedule.every_15_minutes)
     worker = await _worker(stage, packages)
-    await _due(stage, made[:1])
-    await _drained(stage)
+    await due(stage, made[:1])
+    await drained(stage)
     await _installed(stage, made[0])
     await packages.ask("/bench/add?count=1")
     rows = await _slot(stage, worker[0], made, books=True, note="an invoice and its debtor booked for each")
@@ -43,9 +43,9 @@ async def _slot(stage: Stage, worker: Child, made: Sequence[UUID], *, books: boo
     """One slot of all combis: how long one worker takes, what it costs, and how late each run really started."""
     kind = "first invoices" if books else "idle"
     before = worker.cpu_s()
-    slot = await _due(stage, made)
+    slot = await due(stage, made)
     began = time.monotonic()
-    seconds = await _drained(stage) - began
+    seconds = await drained(stage) - began
     spent = 1000 * (worker.cpu_s() - before) / len(made)
     delays = await _delays(stage, slot, len(made), books)
     return [
@@ -88,7 +88,7 @@ async def _worker(stage: Stage, packages: Packages) -> tuple[Child, str]:
     return child, (await child.told())["name"]
 
 
-async def _due(stage: Stage, combis: Sequence[UUID]) -> datetime:
+async def due(stage: Stage, combis: Sequence[UUID]) -> datetime:
     """Now as everybody's slot. Gives that slot."""
     async with stage.hub.database.system() as session:
         # One short transaction: the sweep sees all of them or none.
@@ -110,7 +110,7 @@ async def _left(stage: Stage) -> int:
         return int(found.scalar_one())
 
 
-async def _drained(stage: Stage) -> float:
+async def drained(stage: Stage) -> float:
     """Waits until nothing is left; gives the moment. Raises TimeoutError."""
     async with asyncio.timeout(PATIENCE_S):
         while await _left(stage):  # noqa: ASYNC110 - the rows are looked at, nobody rings
@@ -140,7 +140,7 @@ async def _killed(
 ) -> tuple[float, int]:
     """Kills the first worker while it holds runs; seconds until the last of them is in other hands, and how many."""
     await packages.ask("/bench/add?count=1")
-    slot = await _due(stage, combis)
+    slot = await due(stage, combis)
     held: set[Any] = set()
     async with asyncio.timeout(PATIENCE_S):
         while not held:
@@ -153,7 +153,7 @@ async def _killed(
         while any(row.id in held and row.lease_owner.startswith(first[1]) for row in await _held(stage)):  # noqa: ASYNC110
             await asyncio.sleep(0.25)
     gap = time.monotonic() - killed
-    await _drained(stage)
+    await drained(stage)
     await _delays(stage, slot, len(combis), True)
     await second[0].end()
     return gap, len(held)

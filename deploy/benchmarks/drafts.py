@@ -37,15 +37,15 @@ async def calls_per_invoice(stage: Stage) -> list[Row]:
     boxes: dict[str, Sandbox] = {"minuba": minuba, "eaccounting": books}
     lift_limits()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    async with _served(boxes) as url:
+    async with served(boxes) as url:
         own = stage.hub.config.model_copy(update={"base_url": url})
         async with assembled(own, stage.services) as hub:
             combi = await _combi(stage, minuba, books)
-            await _run(hub, combi)
-            made = _calls(boxes)
+            await run_combi(hub, combi)
+            made = calls_of(boxes)
             for _ in range(IDLE_RUNS):
-                await _run(hub, combi, "schedule")
-            idle = _calls(boxes)
+                await run_combi(hub, combi, "schedule")
+            idle = calls_of(boxes)
     due = sum((one["totalInclVat"] for one in minuba.books["invoices"].values()), Decimal(0))
     stands = sum((one["TotalAmount"] for one in books.documents()), Decimal(0))
     if len(books.documents()) != INVOICES or stands != due:
@@ -59,7 +59,7 @@ async def calls_per_invoice(stage: Stage) -> list[Row]:
 
 
 @asynccontextmanager
-async def _served(boxes: Mapping[str, Sandbox]) -> AsyncIterator[str]:
+async def served(boxes: Mapping[str, Sandbox]) -> AsyncIterator[str]:
     """The sandboxes on a port of this process, which only counts calls and measures no time."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
@@ -82,14 +82,15 @@ async def _combi(stage: Stage, minuba: Any, books: Any) -> UUID:
     return await stage.combi("minuba-eaccounting", source, target, {"administrations": {"account": company}})
 
 
-async def _run(hub: Hub, combi_id: UUID, trigger: str = "manual") -> None:
+async def run_combi(hub: Hub, combi_id: UUID, trigger: str = "manual") -> None:
+    """A run to its end."""
     async with hub.database.system() as session:
         combi = await session.get_one(Combi, combi_id)
         run = await hub.engine.start_run(session, combi, trigger=trigger)
     await hub.engine.run_to_end(run.id, patience_s=600)
 
 
-def _calls(boxes: Mapping[str, Sandbox]) -> dict[str, int]:
+def calls_of(boxes: Mapping[str, Sandbox]) -> dict[str, int]:
     """By package; counted from here on anew."""
     told = {name: box.calls.total() for name, box in boxes.items()}
     for box in boxes.values():

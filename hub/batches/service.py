@@ -22,17 +22,14 @@ from hub.sdk.connector import Batch, File, Filed, Files
 
 @dataclass(frozen=True)
 class _Shelf:
-    """A combi whose target takes files."""
+    """A combi of which the target, or the third connection, takes files."""
 
     combi: Combi
-    package: str
     files: dict[str, Files]
     """By stream."""
+    targets: list[str]
+    """Where its documents go, as deliveries name it."""
     chosen: settings.CombiSettings
-
-    @property
-    def targets(self) -> list[str]:
-        return [f"{self.package}:{one}" for one in sorted(set(self.chosen.administrations.values()))]
 
 
 async def listed(session: HubSession, combi_id: UUID) -> BatchList:
@@ -44,7 +41,6 @@ async def listed(session: HubSession, combi_id: UUID) -> BatchList:
 async def make(session: HubSession, hub: Hub, combi_id: UUID) -> BatchList:
     """Puts all that waits into new batches, one per administration and fiscal year; none when nothing waits."""
     shelf = await _shelf(session, combi_id, lock=True)
-    connection = await session.get_one(Connection, shelf.combi.target_connection_id)
     groups: dict[tuple[str, str, int], list[UUID]] = {}
     for row in await repository.waiting(session, shelf.targets, list(shelf.files)):
         year = shelf.files[row["stream"]].year(row["payload"])
@@ -60,7 +56,7 @@ async def make(session: HubSession, hub: Hub, combi_id: UUID) -> BatchList:
             number=await repository.last_number(session, target) + 1,
             year=year,
             made_on=hub.clock.today(),
-            company=dict(connection.fields),
+            company=dict((await _connection(session, shelf.combi, stream)).fields),
             recipe=shelf.combi.recipe,
             settings=shelf.chosen.model_dump(mode="json"),
             created_at=hub.clock.now(),
@@ -85,6 +81,8 @@ async def file(session: HubSession, combi_id: UUID, batch_id: UUID, form: str) -
     if batch is None or write is None:
         raise unknown("file")
     found = await repository.documents(session, batch_id)
+    if any(not row["payload"] for row in found):
+        raise Problem(410, "forgotten", "What this file held of people was removed after 30 days.")
     return write(
         Batch(
             number=batch.number,
@@ -100,11 +98,25 @@ async def file(session: HubSession, combi_id: UUID, batch_id: UUID, form: str) -
 async def _shelf(session: HubSession, combi_id: UUID, *, lock: bool = False) -> _Shelf:
     combi = await combi_of(session, combi_id, lock=lock)
     the_recipe = recipe.get(combi.recipe)
+    chosen = settings.parse(the_recipe, combi.settings)
     target = registry.get(the_recipe.target)
     files = {name: one.files for name, one in target.targets.items() if one.files is not None}
+    targets = [f"{the_recipe.target}:{one}" for one in sorted(set(chosen.administrations.values()))] if files else []
+    if combi.side_connection_id is not None:
+        side = await session.get_one(Connection, combi.side_connection_id)
+        writer = registry.get(side.connector).targets[recipe.SALARIES]
+        if writer.files is not None:
+            files[recipe.SALARIES] = writer.files
+            targets.append(f"{side.connector}:{side.tenant}")
     if not files:
         raise Problem(409, "no_files", f"{target.manifest.title} takes no files.")
-    return _Shelf(combi, target.manifest.name, files, settings.parse(the_recipe, combi.settings))
+    return _Shelf(combi, files, targets, chosen)
+
+
+async def _connection(session: HubSession, combi: Combi, stream: str) -> Connection:
+    """The connection that a stream's documents go to."""
+    own = combi.side_connection_id if stream == recipe.SALARIES else None
+    return await session.get_one(Connection, own or combi.target_connection_id)
 
 
 async def _out(session: HubSession, shelf: _Shelf, found: Sequence[FileBatch]) -> BatchList:

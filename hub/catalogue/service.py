@@ -68,15 +68,15 @@ def recipe_list() -> list[RecipeOut]:
 def recipe(one: Recipe, language: str) -> RecipeDetail:
     """One pair with its settings, as the API shows it."""
     model = combi_settings.model_of(one)
-    asked = one.questions or tuple(model.model_fields)
-    linked = recipes.own_link(one) is not None
-    questions = [field for field in asked if linked or field != "own_link_off"]
-    questions += ["own_link_off"] if linked and "own_link_off" not in questions else []
     return RecipeDetail(
         **_facts(one),
         settings=combi_settings.parse(one, {}).model_dump(mode="json"),
         settings_schema=marked(model.model_json_schema()),
-        questions=[question(one, field, language) for field in questions if field in model.model_fields],
+        questions=[
+            question(one, field, language)
+            for field in recipes.questions(one, model.model_fields)
+            if field in model.model_fields
+        ],
     )
 
 

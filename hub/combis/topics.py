@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from hub.engine import recipe as recipes
 from hub.engine import registry
 from hub.engine import settings as combi_settings
 from hub.engine.recipe import Recipe
@@ -58,7 +59,7 @@ def topics(recipe: Recipe) -> list[Topic]:
 def asked(recipe: Recipe) -> list[str]:
     """The fields that are asked: those the recipe names, else all; what belongs to every combi comes in any case."""
     model = combi_settings.model_of(recipe).model_fields
-    wanted = list(recipe.questions or model)
+    wanted = recipes.questions(recipe, model)
     if "administrations" in registry.get(recipe.target).options:
         wanted.insert(0, "administrations")
     else:

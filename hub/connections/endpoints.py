@@ -231,7 +231,7 @@ async def callback(request: Request) -> Response:
 
 
 def _refused_page(request: Request, refusal: Refused) -> Response:
-    return html.message(request, refusal.status, f"connections.page.{refusal.key}", **refusal.values)
+    return html.message(request, refusal.status, refusal.sentence, **refusal.values)
 
 
 def _handed_out(clients: ConnectionClients, connection: Connection) -> str:

@@ -129,7 +129,7 @@ async def refused(hub: Hub, installation_id: UUID, refusal: Refused) -> Response
     """After a consent that came to nothing: back to the page, which says why."""
     async with hub.database.system() as session:
         row = await _locked(session, installation_id)
-        row.notice = {"key": f"connections.page.{refusal.key}", "values": {"words": "", **refusal.values}}
+        row.notice = {"key": refusal.sentence, "values": {"words": "", **refusal.values}}
     return RedirectResponse(f"/install/{row.source}/{row.target}", 303, {"Cache-Control": "no-store"})
 
 

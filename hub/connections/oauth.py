@@ -18,7 +18,7 @@ from hub.connections import recognition, repository, service, tokens, vault
 from hub.connections.clients import ConnectionClients, stamp
 from hub.connections.facts import endpoints_of, oauth_client_of, way_in
 from hub.connections.models import Connection, ConnectionStatus, OAuthAttempt
-from hub.engine import registry
+from hub.engine import registry, words
 from hub.kit.secrets import SecretUnreadable
 from hub.organisations.service import audit
 from hub.sdk.connector import Connector, Identity
@@ -34,14 +34,16 @@ _log = structlog.get_logger(__name__)
 
 
 class Refused(Exception):
-    """The trip ends here. `key` is a sentence under `connections.page`; nothing was changed."""
+    """The trip ends here; nothing was changed. `key` is a sentence under `connections.page`, `sentence` its whole key:
+    what a package lacks (a right, an employer) has a sentence of its own."""
 
     installation_id: UUID | None = None
     """The installation that this browser was in."""
 
-    def __init__(self, key: str, status: int = 400, **values: str) -> None:
+    def __init__(self, key: str, status: int = 400, *, sentence: str = "", **values: str) -> None:
         super().__init__(key)
         self.key = key
+        self.sentence = sentence or f"connections.page.{key}"
         self.status = status
         self.values = values
 
@@ -162,7 +164,9 @@ async def _arrived(clients: ConnectionClients, attempt: OAuthAttempt, answer: Ma
         identity = await _identify(clients, connector, connection, fresh.secrets)
     except VendorError as error:
         _log.warning("consent_failed", connection=str(connection.id), connector=connector.manifest.name, key=error.key)
-        raise Refused("consent_failed", 502, package=package, words=error.words) from error
+        own = words.key_of(error.key) if isinstance(error, ConfigError) else ""
+        told = {**error.values, "package": package, "words": error.words}
+        raise Refused("consent_failed", 502, sentence=own, **told) from error
     kept = await _keep(clients, connection.id, attempt, fresh, identity)
     return Connected(kept, attempt.connection_id, kept.return_url, attempt.installation_id)
 

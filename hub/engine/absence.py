@@ -134,6 +134,8 @@ async def _vanish(session: AsyncSession, ctx: Context, flow: str, row: RowMappin
         "status": status,
         "findings": store.packed([finding.model_dump(mode="json")]),
         "delivery": row["delivery_id"],
+        "ref": row["ref"],
+        "label": row["label"],
         "run": ctx.run.id,
         "now": ctx.clock.now(),
     }
@@ -141,6 +143,8 @@ async def _vanish(session: AsyncSession, ctx: Context, flow: str, row: RowMappin
         text(
             """UPDATE item SET status = :status, findings = cast(:findings AS jsonb), vanished_at = :now,
               missed_at = coalesce(missed_at, :now), delivery_id = coalesce(:delivery, delivery_id), forced = false,
+              target_ref = coalesce(nullif(:ref, ''), target_ref),
+              target_label = coalesce(nullif(:label, ''), target_label),
               retry_at = NULL, run_id = :run, updated_at = :now WHERE id = :id"""
         ),
         facts,

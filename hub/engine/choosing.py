@@ -25,13 +25,16 @@ async def begin(ctx: Context, flow: str) -> bool:
     if flow not in CHOOSABLE:
         return False
     ctx.at_hand = None
+    done = f"begun:chosen:{flow}"
+    if ctx.run.progress.get(done):
+        return True
     async with ctx.database.tenant(ctx.organisation_id) as session:
-        found = await session.execute(
+        await session.execute(
             text(
                 """UPDATE item SET chosen = true, retry_at = NULL,
                   status = CASE WHEN status = 'ignored' AND vanished_at IS NULL AND findings @> cast(:reason AS jsonb)
                     THEN 'waiting' ELSE status END
-                WHERE combi_id = :combi AND flow = :flow AND source_id = ANY(:wanted) RETURNING source_id"""
+                WHERE combi_id = :combi AND flow = :flow AND source_id = ANY(:wanted)"""
             ),
             {
                 "combi": ctx.combi.id,
@@ -40,14 +43,24 @@ async def begin(ctx: Context, flow: str) -> bool:
                 "reason": store.packed([{"key": NOT_CHOSEN}]),
             },
         )
-        known = {row.source_id for row in found}
         if flow == "journals" and ctx.settings.selection == "chosen":
             await _list_others(session, ctx, wanted)
-        if len(ctx.flows()) == 1 or flow != "invoices":
-            for source_id in sorted(set(wanted) - known):
-                ctx.log("run.document_unknown", level="warning", source_id=source_id)
-        await store.write_lines(session, ctx)
+        if flow == [one for one in ctx.flows() if one in CHOOSABLE][-1]:
+            await _tell_unknown(session, ctx, wanted)
+    ctx.run.progress = {**ctx.run.progress, done: True}
     return True
+
+
+async def _tell_unknown(session: AsyncSession, ctx: Context, wanted: Sequence[str]) -> None:
+    """Names what was asked for and is no document of the source."""
+    found = await session.execute(
+        text("SELECT source_id FROM item WHERE combi_id = :combi AND flow = ANY(:flows) AND source_id = ANY(:wanted)"),
+        {"combi": ctx.combi.id, "flows": list(CHOOSABLE), "wanted": list(wanted)},
+    )
+    known = {row.source_id for row in found}
+    for source_id in sorted(set(wanted) - known):
+        ctx.log("run.document_unknown", level="warning", source_id=source_id)
+    await store.write_lines(session, ctx)
 
 
 async def _list_others(session: AsyncSession, ctx: Context, wanted: Sequence[str]) -> None:

@@ -346,7 +346,7 @@ def _open_questions(ctx: Context) -> list[Finding]:
 
 async def _companies(ctx: Context) -> Sequence[Option]:
     provider = ctx.source.connector.options.get("companies")
-    chosen = {"administrations": dict(ctx.settings.administrations)}
+    chosen = ctx.settings.model_dump(mode="json")
     return await provider(ctx.source.http, chosen) if provider else [Option(ctx.source.tenant, ctx.source.tenant)]
 
 

@@ -50,10 +50,9 @@ async def retry(session: AsyncSession, clock: Clock, item: Item) -> None:
     """Back to work at the next run. An unknown outcome is looked up first, never simply sent again."""
     _allow(item, RETRYABLE, "retry")
     keys = {finding.get("key") for finding in item.findings}
-    if item.status == ItemStatus.ignored:
-        if NOT_CHOSEN not in keys or item.vanished_at is not None:
-            raise _forbidden(item, "retry")
-        item.chosen = True
+    if item.status == ItemStatus.ignored and (NOT_CHOSEN not in keys or item.vanished_at is not None):
+        raise _forbidden(item, "retry")
+    item.chosen = True
     item.forced = bool(keys & GO_ON) or item.status == ItemStatus.changed
     item.status = ItemStatus.unknown if item.status == ItemStatus.unknown else ItemStatus.waiting
     _touch(session, clock, item, "item.retried", retry_at=None)
@@ -92,7 +91,7 @@ async def resolve(session: AsyncSession, clock: Clock, item: Item, outcome: str,
         item.status, item.findings = ItemStatus.reversed, []
         _touch(session, clock, item, "item.removed_by_hand")
         return
-    item.forced = True
+    item.forced = item.chosen = True
     item.status = ItemStatus.waiting
     _touch(session, clock, item, "item.resolved_absent", retry_at=None)
 
@@ -149,7 +148,7 @@ async def _delivery(session: AsyncSession, item: Item) -> Delivery | None:
     """The newest delivery of the item's document, also when the item does not point at it yet."""
     combi = await session.get_one(Combi, item.combi_id)
     the_recipe = recipe.get(combi.recipe)
-    flow_source = the_recipe.source if the_recipe.direction(item.flow) == "forth" else the_recipe.target
+    flow_source = the_recipe.target if the_recipe.direction(item.flow) == "back" else the_recipe.source
     query = (
         select(Delivery)
         .where(

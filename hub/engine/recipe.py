@@ -1,6 +1,6 @@
 """Which documents flow between which packages: the offered pairs as data, every other possible pair by itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -53,6 +53,14 @@ def sides(recipe: Recipe) -> tuple[Connector, ...]:
     if "journals" not in recipe.flows or not registry.get(recipe.source).manifest.salaries:
         return ()
     return tuple(one for one in registry.all_connectors().values() if SALARIES in one.targets)
+
+
+def questions(recipe: Recipe, known: Iterable[str]) -> list[str]:
+    """The settings that an installation asks, in order: those the recipe names, else all that are known. Whether the
+    packages' own link with each other is off is asked where there is such a link, and only there."""
+    linked = own_link(recipe) is not None
+    asked = [field for field in recipe.questions or known if linked or field != "own_link_off"]
+    return [*asked, "own_link_off"] if linked and "own_link_off" not in asked else asked
 
 
 def possible_flows(source: Connector, target: Connector) -> tuple[str, ...]:

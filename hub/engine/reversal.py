@@ -6,7 +6,7 @@ commit; the document is then booked anew under the next version of its key, or, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
@@ -70,16 +70,13 @@ def _held_up(ctx: Context, flow: str, work: Work, stood: Stood, said: Verdicts) 
     """True, with a verdict, when this booking cannot be taken back (now)."""
     label = stood.receipt.label or stood.receipt.ref
     known = [verdicts.vanished(work.number, stood)] if work.vanished else []
-    young = stood.recorded_at + timedelta(seconds=verdicts.settle_s(ctx, flow)) - ctx.clock.now()
     closed = ctx.settings.closed_until
     if ctx.writer(flow).reversal is None or stood.adopted:
         work.findings = [*known, Finding(key="cannot_reverse", values={"booked_as": label})]
     elif closed is not None and _day(stood) <= closed:
         values = {"date": _day(stood).isoformat(), "closed_until": closed.isoformat(), "booked_as": label}
         work.findings = [*known, Finding(key="reversal_in_closed_period", values=values, field="closed_until")]
-    elif young > timedelta(0):
-        # A search may miss it still, and would say that it is gone.
-        work.retry_at = ctx.clock.now() + young
+    elif verdicts.too_young(ctx, work, stood.recorded_at):
         verdicts.park(ctx, work, ItemStatus.waiting, said, delivery_id=stood.id)
         return True
     else:

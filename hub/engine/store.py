@@ -203,15 +203,16 @@ async def deliveries(session: AsyncSession, keys: Iterable[str]) -> dict[str, Ro
 
 
 async def last_receipts(session: AsyncSession, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """What the target last said of each key's booking, whatever became of later changes."""
+    """What the target last said of each key's booking, and `recorded_at`, whatever became of later changes."""
     found = await session.execute(
         text(
-            """SELECT DISTINCT ON (key) key, receipt FROM delivery WHERE key = ANY(:keys) AND state = 'recorded'
+            """SELECT DISTINCT ON (key) key, receipt, recorded_at FROM delivery
+            WHERE key = ANY(:keys) AND state = 'recorded'
             ORDER BY key, version DESC, revision DESC"""
         ),
         {"keys": list(keys)},
     )
-    return {row.key: row.receipt or {} for row in found}
+    return {row.key: {**(row.receipt or {}), "recorded_at": row.recorded_at} for row in found}
 
 
 async def references(session: AsyncSession, keys: Iterable[str]) -> dict[str, str]:

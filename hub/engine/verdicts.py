@@ -109,6 +109,13 @@ def settle_s(ctx: Context, flow: str) -> float:
     return facts.settle_s if facts.dedupe is Dedupe.key else max(facts.settle_s, manifest.timeout_s + 5)
 
 
+def too_young(ctx: Context, work: Work, recorded_at: datetime) -> bool:
+    """True, with a time to look again, while a search may still miss a booking and would say that it is gone."""
+    again = recorded_at + timedelta(seconds=settle_s(ctx, work.flow))
+    work.retry_at = again if again > ctx.clock.now() else None
+    return work.retry_at is not None
+
+
 def park(
     ctx: Context,
     work: Work,

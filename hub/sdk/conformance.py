@@ -38,6 +38,7 @@ ENGINE_SETTINGS = frozenset(
         "ignored_companies",
         "journal_date",
         "merge_lines",
+        "net_pay_account",
         "note_failure",
         "note_ignored",
         "note_success",

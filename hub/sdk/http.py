@@ -34,6 +34,8 @@ from hub.sdk.manifest import Auth, Manifest
 
 LARGEST_ANSWER = 32 * 1024 * 1024
 READ_ATTEMPTS = 3
+SHORT_PAUSE_S = 3.0
+"""A pause of at most so long is waited for by a read; a longer one gives the worker back."""
 Kind = Literal["rejected", "config", "reauth", "transient", "unknown"]
 """What a refusal means for us, by the error it becomes."""
 Query = Mapping[str, str | int | None] | Sequence[tuple[str, str]]
@@ -273,7 +275,7 @@ class Http:
 
     async def _with_retries(self, call: Callable[[], Any]) -> Any:
         async for attempt in stamina.retry_context(
-            on=lambda error: isinstance(error, TransientError) and error.retry_after is None,
+            on=_passes_soon,
             attempts=READ_ATTEMPTS,
             wait_initial=0.3,
             wait_max=3,
@@ -514,6 +516,13 @@ def _answer(status: int, content: bytes, headers: Mapping[str, str]) -> Answer:
         return Answer(status, json.loads(content), True, headers)
     except (ValueError, RecursionError):
         return Answer(status, content[:2000].decode("utf-8", "replace"), False, headers)
+
+
+def _passes_soon(error: Exception) -> bool:
+    """Whether a read is worth repeating at once. A short pause that the package asked for is kept by the next turn."""
+    if not isinstance(error, TransientError) or error.key == "own_rate_limit":
+        return False
+    return error.retry_after is None or error.retry_after <= SHORT_PAUSE_S
 
 
 def _words(refusal: Refusal | None) -> str:

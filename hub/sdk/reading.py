@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from hub.accounting.money import decimal
 from hub.sdk.connector import Raw
 
-_YES, _NO = ("true", "1", "yes", "y", "ja"), ("false", "0", "no", "n", "nee")
+_YES, _NO = ("true", "1", "yes", "y", "j", "ja"), ("false", "0", "no", "n", "nee")
 
 
 def text(value: object) -> str:
@@ -21,6 +22,22 @@ def text(value: object) -> str:
 def line(value: object) -> str:
     """The same on one line."""
     return " ".join(text(value).split())
+
+
+def value(record: object, *names: str) -> Any:
+    """The first of these fields that is filled, whatever the case of its name; None when none is."""
+    if not isinstance(record, Mapping):
+        return None
+    for name in names:
+        if (found := record.get(name)) not in (None, ""):
+            return found
+    folded = {str(name).lower(): one for name, one in record.items()}
+    return next((one for name in names if (one := folded.get(name.lower())) not in (None, "")), None)
+
+
+def said(record: object, *names: str) -> str:
+    """The same as text on one line."""
+    return line(value(record, *names))
 
 
 def part(value: object) -> Raw:

@@ -10,7 +10,10 @@ from tests.acceptance.moods import MOODS, live
 from tests.acceptance.stage import Processes, Scene
 from tests.acceptance.story import Story
 from tests.acceptance.vendors.eaccounting import Eaccounting
+from tests.acceptance.vendors.eboekhouden import Eboekhouden
+from tests.acceptance.vendors.finmaster import Finmaster
 from tests.acceptance.vendors.house import Street
+from tests.acceptance.vendors.loket import Loket
 from tests.acceptance.vendors.minox import Minox
 from tests.acceptance.vendors.minuba import Minuba
 from tests.acceptance.vendors.nmbrs import Nmbrs
@@ -22,14 +25,16 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """All of it, running."""
     simplicate, minox, minuba, eaccounting = Simplicate(), Minox(), Minuba(), Eaccounting()
     houses = {"simplicate": simplicate, "minox": minox, "minuba": minuba, "eaccounting": eaccounting}
-    street = Street({**houses, "nmbrs": Nmbrs()})
+    eboekhouden = Eboekhouden()
+    payroll = {"eboekhouden": eboekhouden, "nmbrs": Nmbrs(), "loket": Loket(), "finmaster": Finmaster()}
+    street = Street({**houses, **payroll})
     street.open()
     folder: Path = tmp_path_factory.mktemp("acceptance")
     hub = Processes(folder, street)
     try:
         hub.open()
         keys = [hub.command("apikey", "create", "--email", f"{name}@kantoor.example") for name in ("eva", "boris")]
-        yield Scene(hub, simplicate, minox, minuba, eaccounting, street, keys)
+        yield Scene(hub, simplicate, minox, minuba, eaccounting, eboekhouden, street, keys)
     finally:
         hub.close()
         street.close()

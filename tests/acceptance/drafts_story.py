@@ -84,7 +84,7 @@ class DraftsStory:
         self.combi = self.me.call("POST", "/combis", {**body, "settings": self.mood.settings}, 201)["id"]
         assert self.me.call("POST", f"/combis/{self.combi}/activate")["status"] == "active"
 
-    def come_to_rest(self, patience_s: float = 200) -> list[Any]:
+    def come_to_rest(self, patience_s: float = 400) -> list[Any]:
         """Runs until no document waits for anything but a human; gives the documents."""
         until = time.monotonic() + patience_s
         while True:

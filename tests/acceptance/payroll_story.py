@@ -53,9 +53,9 @@ class PayrollStory:
     def furnish(self) -> None:
         """Runs of two years: plain ones, a correction over three periods, one of two transactions, an empty one."""
         world = self.payroll
-        world.company(7, "Vreemd Bedrijf B.V.", 9)
-        self.shop = world.company(12, "Bakkerij 't Hoekje & Zn. B.V.")
-        self.depot = world.company(13, "Depot Noord B.V.", 2, "4W")
+        world.company(7, f"Vreemd Bedrijf {world.domain} B.V.", 9)
+        self.shop = world.company(12, f"Bakkerij 't Hoekje & Zn. {world.domain} B.V.")
+        self.depot = world.company(13, f"Depot Noord {world.domain} B.V.", 2, "4W")
         centres = ("010", "02000") if self.mood.split else ()
         world.run(self.shop, 2025, 11, 11, wages("8000"))
         self.expected += [

@@ -16,6 +16,7 @@ from urllib.parse import urljoin
 import httpx2 as httpx
 
 from tests.acceptance.vendors.eaccounting import Eaccounting
+from tests.acceptance.vendors.eboekhouden import Eboekhouden
 from tests.acceptance.vendors.house import Street
 from tests.acceptance.vendors.minox import Minox
 from tests.acceptance.vendors.minuba import Minuba
@@ -191,6 +192,7 @@ class Scene:
     minox: Minox
     minuba: Minuba
     eaccounting: Eaccounting
+    eboekhouden: Eboekhouden
     street: Street
     keys: list[str]
 

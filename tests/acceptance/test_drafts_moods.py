@@ -1,14 +1,17 @@
 """Minuba to eAccounting, whatever their undocumented habits are: each approved invoice once, to the cent."""
 
+import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
+from html import unescape
 
 import pytest
 
 from tests.acceptance.drafts_story import DraftsStory, Mood
-from tests.acceptance.stage import Scene
+from tests.acceptance.stage import Scene, Stranger
 from tests.acceptance.vendors.house import Fault
 
+pytestmark = pytest.mark.timeout(600)
 FIRST = 70
 MOODS = [
     Mood("as documented"),
@@ -67,7 +70,7 @@ MOODS = [
         "many invoices, many customers, ids that are numbers, no refresh token",
         minuba={"number_ids": True, "no_refresh": True},
         eaccounting={"page": 50},
-        invoices=120,
+        invoices=60,
         strangers=1100,
     ),
 ]  # fmt: skip
@@ -118,7 +121,7 @@ def lives(scene: Scene) -> list[Future[DraftsStory]]:
 @pytest.mark.parametrize("number", range(len(MOODS)), ids=[mood.name.replace(" ", "_")[:40] for mood in MOODS])
 def test_books_come_right(lives: list[Future[DraftsStory]], number: int) -> None:
     """Each approved invoice and credit note, and each customer: once."""
-    lives[number].result(timeout=240)
+    lives[number].result(timeout=540)
 
 
 def test_what_eaccounting_requires_is_asked_for_with_a_choice(scene: Scene) -> None:
@@ -214,3 +217,24 @@ def test_what_a_customer_paid_in_eaccounting_is_paid_in_simplicate(scene: Scene)
     assert {one: company.paid(one) for one in made if company.paid(one)} == {made[0]: Decimal("121.00")}
     assert len(company.payments) == 1
     assert len(firm.documents()) == 4
+
+
+def test_an_address_starts_an_installation(scene: Scene) -> None:
+    """Somebody follows a link, consents at both by the vendors' own pages (one of them posts its answer)."""
+    account = scene.minuba.open("nieuw@installatie.example")
+    firm = scene.eaccounting.open("nieuw", "Nieuw Installatie B.V.")
+    account.client("Molen en Dijk Vastgoed B.V.", "10482")
+    browser = Stranger(scene.hub, "none")
+    place = f"{scene.hub.url}/install/minuba/eaccounting"
+    page = browser.browser.get(f"{place}?email=nieuw@installatie.example&partner=minuba")
+    logins = [("source", {"user": account.user, "password": "x"}), ("target", {"username": firm.user, "company": "x"})]
+    for side, login in logins:
+        csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)
+        assert csrf, page.text
+        page = browser.browser.post(place, data={"csrf": csrf[1], "side": side, "auth": "oauth"})
+        leave = re.search(r'id="leave" href="([^"]+)"', page.text)
+        assert leave, page.text
+        page = browser.consent(unescape(leave[1]), login)
+        assert page.url.path == "/install/minuba/eaccounting"
+        assert page.status_code == 200, page.text
+    assert firm.name in page.text

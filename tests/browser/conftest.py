@@ -1,5 +1,6 @@
 """One Chromium for all browser tests, and a hub of its own for each of them."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from hub.kit.database import Database
 from hub.kit.embedded import Services
 from tests.browser.stage import Stage, chromium, stage
 
+NO_CHROMIUM = "no Chromium: install it (Debian: apt-get install chromium) or name one in HUB_TEST_CHROMIUM"
+
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """A Chromium without a screen."""
     path = chromium()
     if path is None:
-        pytest.skip("no Chromium: install it (Debian: apt-get install chromium) or name one in HUB_TEST_CHROMIUM")
+        pytest.skip(os.environ.get("HUB_TEST_NO_CHROMIUM", NO_CHROMIUM))
     async with async_playwright() as playwright:
         # Tests run as root in containers, where Chromium's own sandbox cannot be had.
         found = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])

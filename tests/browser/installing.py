@@ -26,16 +26,19 @@ def side_of(page: Page, side: str) -> Locator:
 
 
 async def connect(page: Page, site: Stage, side: str, connector: str) -> None:
-    """Links a side by the way that we advise, and sees which account was reached."""
+    """Links a side, and sees which account was reached."""
     await ask(page, site, side, connector)
-    if not registry.get(connector).manifest.auth[0].typed:
+    if not registry.get(connector).manifest.auth[adapter_of(connector).linked_by].typed:
         await consent(page, site, connector)
     await expect(side_of(page, side).locator(".reached")).to_be_visible()
 
 
 async def ask(page: Page, site: Stage, side: str, connector: str) -> None:
     """Types what a package asks, and presses the button."""
-    form = side_of(page, side).locator("form").first
+    way = adapter_of(connector).linked_by
+    form = side_of(page, side).locator("form").nth(way)
+    if way:
+        await side_of(page, side).locator("details.other-ways > summary").click()
     for name, value in adapter_of(connector).types(site.boxes[connector]).items():
         await form.locator(f"[name='fields.{name}']").fill(value)
     await form.locator("button").click()

@@ -47,7 +47,9 @@ class Adapter:
     fields: Mapping[str, str] = field(default_factory=dict)
     oauth_client: Mapping[str, str] = field(default_factory=dict)
     types: Callable[[Any], Mapping[str, str]] = lambda _: {}
-    """What a customer of the seeded sandbox types here to link it by the way that we advise: connect field -> value."""
+    """What a customer of the seeded sandbox types here to link it: connect field -> value."""
+    linked_by: int = 0
+    """The way by which they link it, among those that the manifest offers."""
     consents: Callable[[Any], Mapping[str, str]] = lambda _: {}
     """What they type on the package's own consent page, beyond what stands there already."""
     stand: Callable[[Any], int] | None = None

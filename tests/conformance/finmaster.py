@@ -25,6 +25,9 @@ ADAPTER = Adapter(
     api="",
     secrets=lambda _: {"token": DEMO_TOKEN},
     way=BY_KEY,
+    types=lambda _: {"token": DEMO_TOKEN},
+    linked_by=BY_KEY,
+    stand=lambda box: len(box.entries()),
     writes={
         "journals": Writing("POST", "/memoriaalboekingen", lambda _: booking(), lambda _: key(), _stands),
     },

@@ -108,7 +108,7 @@ async def test_the_posting_of_one_document_shows_cost_centres(payroll: Payroll) 
     await payroll.table(combi, "cost_centres", **{"9": "200"})
     await payroll.run(combi)
     first, _ = await payroll.items("journals")
-    shown = await payroll.engine.posting(payroll.organisation, combi, "journals", first.raw or {})
+    shown = await payroll.engine.preview_of(payroll.organisation, combi, "journals", first.raw or {})
     assert shown is not None
     assert [(one.account, one.name, one.debit, one.credit, one.cost_centre) for one in shown.posting] == [
         ("4000", "Bruto lonen", D(70), D(0), "100"),

@@ -302,3 +302,18 @@ async def test_a_booking_that_somebody_corrected_is_taken_as_it_is(
         await payroll.run(await payroll.combi())
         assert [one.status for one in await payroll.items("journals")] == [ItemStatus.booked] * 2
         assert payroll.books.written == 1
+
+
+@pytest.mark.parametrize("on_change", [OnChange.update, OnChange.reverse])
+async def test_a_change_right_after_the_booking_waits_until_a_search_shows_it(
+    clean: None, database: object, config: Config, services: Services, on_change: OnChange
+) -> None:
+    async with a_payroll(config, services, on_change=on_change) as payroll:
+        payroll.books.lag_s = 15
+        payroll.runs.add("1")
+        combi = await payroll.combi()
+        await payroll.run(combi)
+        payroll.runs.add("1", *MORE)
+        await payroll.run(combi)
+        assert payroll.books.balance() == {"4000": D(1200), "0170": D(-1200)}
+        assert (await payroll.only()).status is ItemStatus.booked

@@ -94,3 +94,42 @@ def test_a_key_may_not_be_given_another_text(tmp_path: Path) -> None:
 )
 def test_values_are_written_in_dutch(value: object, dutch: str) -> None:
     assert text.written(value, "nl") == dutch
+
+
+NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("moment", "dutch"),
+    [
+        (datetime(2026, 11, 27, 12, 6, tzinfo=UTC), "over 6 minuten"),
+        (datetime(2026, 11, 27, 12, 1, tzinfo=UTC), "over 1 minuut"),
+        (datetime(2026, 11, 27, 12, 0, 30, tzinfo=UTC), "binnen een minuut"),
+        (datetime(2026, 11, 27, 11, 59, 30, tzinfo=UTC), "zojuist"),
+        (datetime(2026, 11, 27, 9, 0, tzinfo=UTC), "3 uur geleden"),
+        (datetime(2026, 11, 25, 11, 0, tzinfo=UTC), "2 dagen geleden"),
+        (datetime(2026, 3, 9, 23, 30, tzinfo=UTC), "10 maart 2026"),
+    ],
+)
+def test_moments_are_said_as_people_say_them(moment: datetime, dutch: str) -> None:
+    text._registered.clear()
+    text.register(Path(text.__file__).parent / "strings")
+    assert text.relative(moment, NOW, "nl") == dutch
+
+
+def test_money_carries_its_currency_and_sign() -> None:
+    assert text.money(Decimal("1234.56"), "EUR", "nl") == "€\N{NO-BREAK SPACE}1.234,56"
+    assert text.money(Decimal("-8"), "DKK", "en") == "-DKK\N{NO-BREAK SPACE}8.00"
+    assert text.money(Decimal("8"), "", "nl") == "8,00"
+
+
+def test_days_numbers_and_times_are_short_and_clear() -> None:
+    assert text.short_day(date(2026, 3, 9), "nl") == "09-03-2026"
+    assert text.short_day(date(2026, 3, 9), "en") == "9 Mar 2026"
+    assert text.month(date(2026, 3, 1), "nl") == "maart 2026"
+    assert text.short_month(date(2026, 3, 1), "nl") == "mrt 26"
+    assert text.whole(12345, "nl") == "12.345"
+    assert text.percentage(94.06, "nl") == "94,1%"
+    assert text.percentage(100.0, "nl") == "100%"
+    assert text.clock(datetime(2026, 7, 1, 22, 5, 8, tzinfo=UTC)) == "00:05:08"
+    assert [text.lasted(one, "nl") for one in (0.84, 42, 200, 7500)] == ["0,8 s", "42 s", "3 min 20 s", "2 u 5 min"]

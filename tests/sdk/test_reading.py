@@ -70,3 +70,9 @@ def test_words_are_cut_at_the_end_of_one_where_that_costs_little(words: str, lon
 def test_a_single_record_is_told_from_several(found: list[Any], expected: dict[str, Any]) -> None:
     assert reading.only(found) == expected
     assert (reading.part({"a": 1}), reading.part([1])) == ({"a": 1}, {})
+
+
+def test_a_field_is_found_whatever_the_case_of_its_name() -> None:
+    record = {"Naam": " Jan  Smit ", "leeg": "", "ID": 7}
+    assert (reading.value(record, "id"), reading.said(record, "name", "naam")) == (7, "Jan Smit")
+    assert (reading.value(record, "leeg", "id"), reading.value([], "id"), reading.said(record, "x")) == (7, None, "")

@@ -3,8 +3,6 @@
 from datetime import timedelta
 from uuid import uuid4
 
-import pytest
-
 from hub.organisations.models import Role
 from tests.web.office import Office
 
@@ -54,6 +52,16 @@ async def test_progress_comes_as_pieces_of_the_page_and_ends(office: Office) -> 
     assert "Klaar, met aandachtspunten" in answer.text
 
 
+async def test_the_lines_of_a_run_come_as_csv_too(office: Office) -> None:
+    combi = await office.combi()
+    run = (await office.rows("SELECT id FROM run"))[0].id
+    for path in (f"/combis/{combi}/lines.csv?run={run}", f"/combis/{combi}/lines.csv"):
+        answer = await office.browser.get(path)
+        assert answer.headers["content-type"].startswith("text/csv")
+        assert "Factuur F2026-0423 geboekt als VERK 20260423." in answer.text
+    assert (await office.browser.get(f"/combis/{combi}/lines.csv?run={combi}")).text.count("\n") == 1
+
+
 async def test_a_run_can_be_stopped(office: Office) -> None:
     combi = await office.combi()
     run = (await office.post(f"/combis/{combi}/run")).headers["location"]
@@ -83,21 +91,25 @@ async def test_paused_nothing_runs_until_it_is_switched_on(office: Office) -> No
     assert (await office.rows("SELECT status FROM combi"))[0].status == "active"
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["", "/log", "/log.csv", "/runs", "/statistics", "/statistics.csv", "/reconciliation", "/reconciliation.csv",
-     "/edit", "/edit/accounts", "/mappings/ledger_accounts", "/delete", "/relink/source", "/fix/journal", "/history"],
+COMBI_PAGES = (
+    "", "/log", "/log.csv", "/lines.csv", "/runs", "/statistics", "/statistics.csv", "/reconciliation",
+    "/reconciliation.csv", "/edit", "/edit/accounts", "/mappings/ledger_accounts", "/delete", "/relink/source",
+    "/fix/journal", "/history",
 )  # fmt: skip
-async def test_nobody_sees_a_combi_of_others(office: Office, path: str) -> None:
-    combi = await office.combi() if path in ("", "/log") else uuid4()
+
+
+async def test_nobody_sees_a_combi_of_others(office: Office) -> None:
+    combi = await office.combi()
     stranger, _ = await office.somebody()
-    answer = await stranger.get(f"/combis/{combi}{path}")
-    assert answer.status_code == 404
-    assert "Deze pagina bestaat niet." in answer.text
     async with office.house.browser() as nobody:
-        left = await nobody.get(f"/combis/{combi}{path}")
-    assert left.status_code == 303
-    assert left.headers["location"].startswith("/login?next=/combis/")
+        for path in COMBI_PAGES:
+            for one in (combi, uuid4()):
+                answer = await stranger.get(f"/combis/{one}{path}")
+                assert answer.status_code == 404, path
+                assert "Deze pagina bestaat niet." in answer.text
+            left = await nobody.get(f"/combis/{combi}{path}")
+            assert left.status_code == 303
+            assert left.headers["location"].startswith("/login?next=/combis/")
 
 
 async def test_nobody_touches_what_belongs_to_others(office: Office) -> None:

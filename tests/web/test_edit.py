@@ -2,6 +2,9 @@
 
 from uuid import UUID
 
+import pytest
+
+from hub.engine import registry
 from hub.organisations.models import Role
 from tests.web.office import Office
 
@@ -136,3 +139,29 @@ async def test_a_new_account_comes_back_from_the_packages_consent_to_the_questio
     wrong = await office.post(f"/combis/{combi}/relink/source/connect", 422, auth="oauth", **{"fields.domain": "<b>"})
     assert 'aria-invalid="true"' in wrong.text
     assert "<b>" not in wrong.text
+
+
+async def test_salaries_are_offered_to_a_third_connection_and_no_more_when_it_is_taken_away(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A fact of a package's manifest: whether its payroll tells the salaries too.
+    monkeypatch.setitem(registry.get("nmbrs").manifest.__dict__, "salaries", True)
+    combi = await office.payroll(selection="chosen")
+    path = f"/combis/{combi}/relink/side"
+    assert "Salarissen aanbieden bij Bizcuit: niet gekoppeld" in await office.get(f"/combis/{combi}/edit")
+    fields = {"fields.company": "Waterlelie Advies B.V.", "fields.iban": "NL63VBLD0417000301"}
+    asked = (await office.post(f"{path}/connect", auth="file", **fields)).headers["location"]
+    assert "Vanaf nu worden de nettolonen" in await office.get(asked)
+    await office.post(path, connection_id=asked.partition("connection_id=")[2])
+    (row,) = await office.rows("SELECT side_connection_id, side_since FROM combi")
+    assert str(row.side_connection_id) in asked
+    assert row.side_since is not None
+    assert "Bizcuit" in await office.get("/")
+    await office.post(f"{path}/remove")
+    assert (await office.rows("SELECT side_connection_id FROM combi"))[0].side_connection_id is None
+
+
+async def test_a_combi_without_salaries_has_no_third_connection(office: Office) -> None:
+    combi = await office.combi()
+    await office.get(f"/combis/{combi}/relink/side", 404)
+    assert "Bizcuit" not in await office.get(f"/combis/{combi}/edit")

@@ -105,7 +105,8 @@ async def _accounts(session: HubSession, causes: list[dict[str, Any]]) -> dict[U
 
 
 def _needs_consent(combi: Mapping[str, Any]) -> bool:
-    return any(combi[side]["status"] != "active" for side in ("source", "target")) and not combi["draft"]
+    sides = [combi[side] for side in ("source", "target", "side") if combi[side]]
+    return any(side["status"] != "active" for side in sides) and not combi["draft"]
 
 
 def _why(written: str) -> Mapping[str, Any]:

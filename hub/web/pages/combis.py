@@ -122,7 +122,7 @@ def facts_of(row: RowMapping, language: str) -> dict[str, Any]:
     facts = service.row_facts(row, language)
     try:
         recipe = recipes.get(facts["recipe"])
-        flows = recipe.flows
+        flows = recipe.flows + ((recipes.SALARIES,) if facts["side"] else ())
     except KeyError:
         flows = ()
     wanting = sum(facts["counts"][status] for status in run_rows.WANTING)

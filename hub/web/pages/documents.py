@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from hub.catalogue.path import PathId, unknown
 from hub.engine import items
+from hub.engine import recipe as recipes
 from hub.engine.choosing import NOT_CHOSEN
 from hub.engine.models import Item, ItemStatus
 from hub.kit.database import HubSession
@@ -31,6 +32,8 @@ PAGE = 50
 MOST_ROWS = 50_000
 """How many documents a CSV holds."""
 BATCH = 5000
+_ENDS = {"payments": "source", recipes.SALARIES: "side"}
+"""Where a flow's documents go, unless that is the target."""
 ACTIONS = ("retry", "skip", "exists", "absent")
 
 
@@ -124,12 +127,12 @@ async def document(item_id: PathId, visit: Visiting) -> Response:
         combi=combi,
         item=shown,
         source=combi["target" if item.flow == "payments" else "source"],
-        target=combi["source" if item.flow == "payments" else "target"],
+        target=combi[_ENDS.get(item.flow, "target")] or combi["target"],
         story=_story(shown.history),
         chances=chances(shown),
         asked=_asked(shown),
         not_chosen=any(one.key == NOT_CHOSEN for one in shown.findings),
-        postable=item.flow not in ("customers", "payments") and item.raw is not None,
+        postable=item.flow in ("invoices", "journals") and item.raw is not None,
     )
 
 
@@ -221,6 +224,8 @@ def chances(item: ItemOut) -> list[str]:
         found.remove("retry")
     if stands and item.status != ItemStatus.changed:
         found = [action for action in found if action != "skip"]
+    if item.status == ItemStatus.ignored and all(one.key != NOT_CHOSEN for one in item.findings):
+        found = [action for action in found if action != "retry"]
     return found
 
 

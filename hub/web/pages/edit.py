@@ -12,6 +12,7 @@ from hub.catalogue.path import PathId, unknown
 from hub.combis import service, topics
 from hub.combis.schemas import CombiPatch
 from hub.combis.topics import SCHEDULE, START_DATE, Topic
+from hub.engine import recipe as recipes
 from hub.engine.mapping import TABLES
 from hub.engine.models import Combi
 from hub.engine.recipe import Recipe
@@ -44,7 +45,9 @@ async def edit(combi_id: PathId, visit: Visiting) -> Response:
         combi = await combi_of(session, combi_id)
     recipe = service.recipe_of(combi)
     asked = [(topic, _in_words(recipe, combi, topic, visit.language)) for topic in topics.topics(recipe)]
-    return visit.page("edit.html", place="combis", combi=shown, tab="edit", topics=asked)
+    side = recipes.sides(recipe)
+    package = side[0].manifest.title if side else ""
+    return visit.page("edit.html", place="combis", combi=shown, tab="edit", topics=asked, side_package=package)
 
 
 @router.get("/combis/{combi_id}/fix/{field}")

@@ -13,7 +13,9 @@ from hub.combis.schemas import CombiPatch
 from hub.connections import connecting, oauth, repository
 from hub.connections.clients import ConnectionClients
 from hub.connections.models import Connection, ConnectionStatus
+from hub.engine import recipe as recipes
 from hub.engine import registry
+from hub.engine.models import Combi
 from hub.kit.problem import Problem
 from hub.organisations import browser as browsers
 from hub.organisations import html
@@ -26,7 +28,8 @@ from hub.web.pages.visit import Acting, PageRoute, Sent, Visit, Visiting, go
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-Side = Literal["source", "target"]
+Side = Literal["source", "target", "side"]
+"""`side`: the third connection, to which salaries are offered."""
 MOST = 200
 """How many accounts of a package are offered."""
 
@@ -49,6 +52,7 @@ async def choose(combi_id: PathId, side: Side, sent: Acting) -> Response:
     try:
         async with sent.hub.database.tenant(sent.account.organisation_id) as session:
             combi = await combi_of(session, combi_id, lock=True)
+            _package(combi, side)
             await service.change(session, sent.hub, combi, CombiPatch(**patch))
             who = sent.account.user_id
             audit(session, sent.hub.clock, combi.organisation_id, "combi.relinked", combi_id, user_id=who, side=side)
@@ -66,8 +70,8 @@ async def connect(combi_id: PathId, side: Side, sent: Acting) -> Response:
     organisation = sent.account.organisation_id
     given = {name.removeprefix("fields."): value for name, value in sent.form.items() if name.startswith("fields.")}
     async with sent.hub.database.tenant(organisation) as session:
-        combi = await combi_facts(session, combi_id, sent.language)
-    name, back = combi[side]["connector"], f"/combis/{combi_id}/relink/{side}"
+        name = _package(await combi_of(session, combi_id), side)
+    back = f"/combis/{combi_id}/relink/{side}"
     try:
         asked = connecting.wanted(name, sent.form.get("auth"), given)
         if asked.auth.kind != "oauth":
@@ -86,6 +90,28 @@ async def connect(combi_id: PathId, side: Side, sent: Acting) -> Response:
     return response
 
 
+@router.post("/combis/{combi_id}/relink/side/remove")
+async def remove(combi_id: PathId, sent: Acting) -> Response:
+    """Offer no salaries any more; the connection itself stays."""
+    async with sent.hub.database.tenant(sent.account.organisation_id) as session:
+        combi = await combi_of(session, combi_id, lock=True)
+        await service.change(session, sent.hub, combi, CombiPatch(side_connection_id=None))
+        who = sent.account.user_id
+        audit(session, sent.hub.clock, combi.organisation_id, "combi.relinked", combi_id, user_id=who, side="side")
+    return go(f"/combis/{combi_id}/edit", "saved")
+
+
+def _package(combi: Combi, side: Side) -> str:
+    """The package that a side connects to. Raises the 404 problem for a third connection where there can be none."""
+    recipe = service.recipe_of(combi)
+    if side != "side":
+        return recipe.source if side == "source" else recipe.target
+    packages = recipes.sides(recipe)
+    if not packages:
+        raise unknown("address")
+    return packages[0].manifest.name
+
+
 async def _page(
     visit: Visit | Sent,
     combi_id: UUID,
@@ -100,11 +126,12 @@ async def _page(
     async with visit.hub.database.tenant(visit.account.organisation_id) as session:
         shown = await combi_facts(session, combi_id, visit.language)
         combi = await combi_of(session, combi_id)
-        present = await repository.holder(session, getattr(combi, f"{side}_connection_id"))
+        now = getattr(combi, f"{side}_connection_id")
+        present = await repository.holder(session, now) if now else None
         every = await repository.page(session, None, MOST)
         wanted = await repository.holder(session, _id(chosen)) if chosen else None
-    name = shown[side]["connector"]
-    title = shown[side]["title"]
+    name = _package(combi, side)
+    title = registry.get(name).manifest.title
     if chosen and (wanted is None or wanted.connector != name):
         raise unknown("connection")
     return visit.page(
@@ -114,11 +141,12 @@ async def _page(
         combi=shown,
         tab="edit",
         side=side,
+        connector=name,
         package=title,
         present=_facts(present),
         choices=[_facts(one) for one in every if _may_be_chosen(one, name, present)],
         chosen=_facts(wanted),
-        same=wanted is not None and present is not None and wanted.tenant == present.tenant,
+        same=wanted is not None and (present is None or wanted.tenant == present.tenant),
         consented=wanted is not None and wanted.status == ConnectionStatus.active,
         other=other,
         ways=[way_facts(auth) for auth in registry.get(name).manifest.auth],

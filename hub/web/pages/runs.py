@@ -17,6 +17,7 @@ from hub.runs import repository, service
 from hub.runs.schemas import RunOut
 from hub.statistics import repository as log_rows
 from hub.statistics import service as figures
+from hub.statistics import table
 from hub.statistics.schemas import LogLine
 from hub.web.pages.combis import combi_facts
 from hub.web.pages.visit import Acting, PageRoute, Visit, Visiting, go
@@ -27,6 +28,7 @@ PAGE = 25
 LINES = 200
 """How many lines of a run's log its page shows, the newest first."""
 LAST_LINE = 2**63 - 1
+MOST_LINES = 50_000
 
 
 @router.get("/combis/{combi_id}/runs")
@@ -45,6 +47,19 @@ async def runs(combi_id: PathId, visit: Visiting) -> Response:
         runs=[service.run_out(run, visit.language) for run in found[:PAGE]],
         first=path if before else "",
         following=f"{path}?before={found[PAGE - 1].id}" if len(found) > PAGE else "",
+    )
+
+
+@router.get("/combis/{combi_id}/lines.csv")
+async def lines_csv(combi_id: PathId, visit: Visiting) -> Response:
+    """Every line of a combi's log, or of one run's, as a table for a spreadsheet."""
+    run_id = _id(visit.request.query_params.get("run", ""))
+    async with visit.hub.database.tenant(visit.account.organisation_id) as session:
+        combi = await service.combi_of(session, combi_id)
+        rows = await log_rows.log(session, combi.id, LAST_LINE, MOST_LINES, level=None, run_id=run_id, q=None)
+    columns = ("at", "level", "number", "sentence", "words", "key", "run_id", "item_id")
+    return table.response(
+        f"log-{combi_id}", columns, figures.log_rows([figures.log_line(r, visit.language) for r in rows])
     )
 
 

@@ -1,6 +1,6 @@
 """A combi's installation after its accounts are linked: questions, mapping, check, preview, and the first run."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
 from hub.catalogue import service as catalogue
@@ -34,7 +34,7 @@ from hub.sdk.errors import VendorError
 from hub.web import questions
 from hub.web.pages.forms import BadForm
 from hub.web.pages.runs import shown
-from hub.web.pages.visit import Acting, PageRoute, Visit, Visiting
+from hub.web.pages.visit import Acting, Elsewhere, PageRoute, Visit, Visiting
 from hub.web.questions import Question
 
 CHECK, PREVIEW = "check", "preview"
@@ -92,38 +92,18 @@ class Draft:
         return next((topic.name for topic in self.topics if topic.name not in self.combi.answered), CHECK)
 
 
-class Installed(Exception):
-    """The combi is no draft any more."""
-
-
 async def _draft(visit: Visit, combi_id: UUID) -> Draft:
-    """Raises 404 for what is not there, and for who may only look; Installed."""
+    """Raises 404 for what is not there and for who may only look; who comes back after all was done sees the combi."""
     async with visit.hub.database.tenant(visit.account.organisation_id) as session:
         combi = await runs.combi_of(session, combi_id)
     if not visit.may_act:
         raise unknown("combi")
     if combi.status != CombiStatus.draft:
-        raise Installed
+        raise Elsewhere(f"/combis/{combi_id}")
     return Draft(visit, combi, service.recipe_of(combi))
 
 
-class SetupRoute(PageRoute):
-    """A route of an installation: who comes back after it was done sees the combi."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap the page's handler."""
-        handle = super().get_route_handler()
-
-        async def handler(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except Installed:
-                return RedirectResponse(f"/combis/{request.path_params['combi_id']}", 303)
-
-        return handler
-
-
-router = APIRouter(include_in_schema=False, route_class=SetupRoute)
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/combis/{combi_id}/setup")

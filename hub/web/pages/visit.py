@@ -31,6 +31,10 @@ class NobodyHere(Exception):
     """The page is for who is logged in."""
 
 
+class Elsewhere(Exception):
+    """What is asked for stands on another page of ours: `str()` is its path."""
+
+
 class PageRoute(APIRoute):
     """A route of a page: what it may not show, cannot find or is refused becomes a page too."""
 
@@ -44,6 +48,8 @@ class PageRoute(APIRoute):
             except NobodyHere:
                 page = _own_page(request)
                 return RedirectResponse(f"/login?next={quote(page)}" if page != "/" else "/login", 303)
+            except Elsewhere as place:
+                return RedirectResponse(str(place), 303)
             except BadForm:
                 return html.message(request, 403, "web.bad_form")
             except RequestValidationError:

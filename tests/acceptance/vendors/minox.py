@@ -37,7 +37,16 @@ ACCOUNTS: dict[int, tuple[str, int | None]] = {
     8200: ("Omzet verlegd", 3),
     8999: ("Omzet overig", 1),
     4000: ("Lonen", None),
+    4010: ("Vakantiegeld", None),
+    4050: ("Premies", None),
+    4060: ("Pensioenpremie", None),
+    4070: ("Reiskosten", None),
+    1700: ("Loonheffing", None),
+    1720: ("Pensioen", None),
+    1830: ("Vakantiegeld te betalen", None),
+    2100: ("Netto lonen", None),
 }
+CENTRES = {10: "Winkel", 20: "Magazijn"}
 
 
 class Refusal(Exception):
@@ -82,6 +91,14 @@ class Books:
         item = self.items[customer, number]
         item["paid"] += item["balance"] if amount is None else amount
         item["balance"] = item["total"] - item["paid"]
+
+    def posted(self, name: str) -> dict[str, Decimal]:
+        """Debit less credit over all lines, by `account` or `cost_center`."""
+        found: dict[str, Decimal] = {}
+        for line in (line for batch in self.batches.values() for line in batch if line.get(name)):
+            own = str(line[name]["id"])
+            found[own] = found.get(own, Decimal(0)) + line["debit"] - line["credit"]
+        return {own: total for own, total in found.items() if total}
 
     def on(self, number: int) -> list[dict[str, Any]]:
         """All debtor lines of an invoice number."""
@@ -238,7 +255,7 @@ class Minox(Vendor):
             "vat": _vat_codes,
             "journal": _journals,
             "payment_term": _terms,
-            "cost_center": lambda *_: [],
+            "cost_center": lambda *_: [{"id": own, "description": name} for own, name in CENTRES.items()],
             "cost_type": lambda *_: [],
         }
         if name in masters and request.method == "GET":
@@ -290,6 +307,7 @@ def _administration(tenant: Tenant, books: Books) -> dict[str, Any]:
 def _ledger(tenant: Tenant, books: Books) -> list[dict[str, Any]]:
     rows = []
     for number, (description, code) in books.accounts.items():
+        kind = {"cost_type": {"id": 1, "description": "Personeel", "type": "K"}} if _asks(tenant, number) else {}
         vat = {"id": code, "type": VAT[code][2], "percentage": VAT[code][1]} if code else {}
         blocked = {"active": number in books.blocked, "reason": ""}
         rows.append(
@@ -299,9 +317,15 @@ def _ledger(tenant: Tenant, books: Books) -> list[dict[str, Any]]:
                 "vat": vat,
                 "blocked": blocked,
                 "debit_credit_suggestion": "none",
+                **kind,
             }
         )
     return rows
+
+
+def _asks(tenant: Tenant, account: int) -> bool:
+    """Whether an account has a cost type."""
+    return bool(tenant.habit("cost_types")) and 4000 <= account < 5000
 
 
 def _vat_codes(tenant: Tenant, books: Books) -> list[dict[str, Any]]:
@@ -439,6 +463,7 @@ def _validated(tenant: Tenant, books: Books, body: Any) -> list[dict[str, Any]]:
         if min(line["debit"], line["credit"]) != 0 or max(line["debit"], line["credit"]) < 0:
             raise Refusal("B3", "debit and credit: one is 0, none is negative")
         _known(books, line)
+        _with_centre(tenant, line)
         day = str(line.get("document_date", ""))
         if not re.fullmatch(r"\d{4}-\d\d-\d\d", day) or int(day[:4]) not in books.years:
             raise Refusal("B6", f"Er is geen boekjaar voor documentdatum {day}")
@@ -478,6 +503,17 @@ def _known(books: Books, line: Mapping[str, Any]) -> None:
         raise Refusal("B4", f"Rekening {key} bestaat niet of is geblokkeerd")
     if (line.get("journal") or {}).get("id") not in ("VERK", "MEMO"):
         raise Refusal("B5", "Dagboek onbekend")
+
+
+def _with_centre(tenant: Tenant, line: Mapping[str, Any]) -> None:
+    centre = line.get("cost_center")
+    if centre is not None and centre.get("id") not in CENTRES:
+        raise Refusal("B11", "Kostenplaats onbekend")
+    asked = line["account"]["type"] == "ledger_account" and _asks(tenant, int(line["account"]["id"]))
+    if asked and centre is None:
+        raise Refusal("B12", "Kostenplaats ontbreekt")
+    if centre is not None and not asked and not tenant.habit("centre_elsewhere"):
+        raise Refusal("B13", "Deze rekening kent geen kostenplaatsen")
 
 
 def _keep(tenant: Tenant, books: Books, key: str, lines: list[dict[str, Any]]) -> None:

@@ -175,7 +175,28 @@ async def test_conversion_at_once_keeps_the_date(http: Http, box: EaccountingSan
     assert (the_one(box)["InvoiceDate"], box.company()["drafts"]) == ("2026-11-19", {})
 
 
-@pytest.mark.parametrize("fault", ["lost", "error", "refused", "busy", "html"])
+@pytest.mark.parametrize("fault", ["lost", "error"])
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_conversion_whose_answer_was_lost_is_known_by_its_draft_at_once(
+    http: Http, box: EaccountingSandbox, encode: Encode, fault: Any, kept: bool
+) -> None:
+    box.switches["reference_kept"] = kept
+    box.fault(fault, path="/convert")
+
+    receipt = await drafts.write(http, encode(chosen=AT_ONCE), key())
+
+    assert (receipt.label, receipt.total, receipt.open_item) == ("Factuur 1001", TOTAL, key().mark)
+    assert [one["Id"] for one in box.documents()] == [receipt.ref]
+
+
+async def test_an_empty_answer_to_a_conversion_says_enough(http: Http, box: EaccountingSandbox, encode: Encode) -> None:
+    box.switches |= {"reference_kept": False, "write_answer": "empty"}
+
+    assert (await drafts.write(http, encode(chosen=AT_ONCE), key())).label == "Factuur 1001"
+    assert len(box.documents()) == 1
+
+
+@pytest.mark.parametrize("fault", ["refused", "busy", "html"])
 async def test_a_conversion_without_an_answer_is_finished_and_made_once(
     http: Http, box: EaccountingSandbox, encode: Encode, fault: Any
 ) -> None:

@@ -22,6 +22,7 @@ from tests.connectors.eboekhouden.conftest import HOME, EntryLine, key, payroll
 GOLDEN = Path(__file__).parent / "golden"
 KEY = key("company:1/run:481516", "journals")
 SECOND = replace(KEY, version=2)
+UNDO = replace(KEY, stream="journals.reversal")
 TOTAL = Decimal("28962.75")
 BOOKED = {
     "4000": Decimal("24650.00"), "4010": Decimal("4312.75"), "1710": Decimal("-9871.20"), "1720": Decimal("-1680.40"),
@@ -100,6 +101,22 @@ async def test_an_entry_that_may_not_come_to_nothing_faces_one_of_its_own_lines(
     stands = await journals.find(http, KEY, payload)
     assert stands is not None
     assert stands.fingerprint == receipt.fingerprint
+    back = await journals.write(http, journals.reversal(payload, receipt, date(2026, 3, 31)), UNDO)
+    assert nothing(box)
+    assert back.total == TOTAL
+
+
+async def test_a_ledger_of_several_rows_can_face_the_others(
+    box: EboekhoudenSandbox, http: Http, master: Master
+) -> None:
+    box.switches["zero_sum_refused"] = True
+    lines: tuple[EntryLine, ...] = (("4000", "30.00", "loon", "20"), ("1710", "-10.00", "heffing", ""),
+                                    ("1710", "-20.00", "heffing", ""))  # fmt: skip
+    receipt = await journals.write(http, encoded(payroll(*lines), master), KEY)
+    assert (box.balance("4000"), box.balance("1710"), receipt.total) == (Decimal(30), Decimal(-30), Decimal(30))
+    bound: tuple[EntryLine, ...] = (("4000", "30.00", "loon", "20"), ("1710", "-30.00", "heffing", "20"))
+    with pytest.raises(RecordRejected, match="perhaps_closed"):
+        await journals.write(http, encoded(payroll(*bound), master), SECOND)
 
 
 async def test_hundreds_of_lines_go_in_parts_of_a_hundred(box: EboekhoudenSandbox, http: Http, master: Master) -> None:

@@ -1,5 +1,6 @@
 """Loket.nl to FinMaster through the whole engine: each payroll journal once, by key or by file."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Iterator
@@ -199,6 +200,27 @@ async def test_after_all_was_lost_nothing_is_booked_again(pair: Pair) -> None:
     assert pair.finmaster.balance() == MONTH
 
 
+async def test_one_run_is_chosen_by_hand_and_the_others_are_listed(pair: Pair) -> None:
+    runs = [pair.loket.month(pair.home, 2026, period) for period in (7, 8, 9)]
+    await pair.make(await by_key(pair), selection="chosen")
+    await pair.run()
+    assert {one["status"] for one in (await pair.items()).values()} == {"ignored"}
+    assert pair.finmaster.entries() == []
+    await pair.run(documents=[f"{pair.home['id']}/{runs[1]['payrollRun']}"])
+    assert [one["boekdatum"] for one in pair.finmaster.entries()] == ["2026-08-31"]
+
+
+async def test_the_chosen_employer_leaves_the_others_out(pair: Pair) -> None:
+    other = pair.loket.add_employer("Molen Dijk B.V.")
+    pair.loket.month(pair.loket.add_administration(other, "Molen maand"), 2026, 9)
+    pair.loket.month(pair.home, 2026, 9)
+    await pair.make(await by_key(pair), loket_employer=pair.home["employer"])
+    checked = (await pair.api.post(f"{pair.place}/check")).json()
+    assert [one["key"] for one in checked["findings"]] == []
+    await pair.run()
+    assert pair.finmaster.balance() == MONTH
+
+
 async def made(pair: Pair) -> list[dict[str, Any]]:
     answer = await pair.api.post(f"{pair.place}/batches")
     assert answer.status_code == 201, answer.text
@@ -239,6 +261,16 @@ async def test_by_file_each_entry_is_in_one_numbered_file_once(pair: Pair) -> No
     assert debit == credit == Decimal("54932.38")
     listed = (await pair.api.get(f"{pair.place}/batches")).json()
     assert ([one["number"] for one in listed["data"]], listed["waiting"]) == ([2, 1], 0)
+
+
+async def test_several_who_ask_at_once_get_each_entry_in_one_file(pair: Pair) -> None:
+    for period in range(1, 6):
+        pair.loket.month(pair.home, 2026, period)
+    await pair.make(await by_file(pair), finmaster_journal="90")
+    await pair.run()
+    answers = await asyncio.gather(*(made(pair) for _ in range(4)))
+    assert sorted(one["documents"] for batches in answers for one in batches) == [5]
+    assert (await pair.api.get(f"{pair.place}/batches")).json()["waiting"] == 0
 
 
 async def test_two_fiscal_years_are_two_files(pair: Pair) -> None:

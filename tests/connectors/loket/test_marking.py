@@ -42,7 +42,9 @@ async def test_a_booked_run_is_marked_with_where_it_was_booked(
     ]
 
 
-async def test_it_is_marked_once_however_often_it_is_told(box: LoketSandbox, http: Http, run: Any) -> None:
+@pytest.mark.parametrize("twice", [409, 200])
+async def test_it_is_marked_once_however_often_it_is_told(box: LoketSandbox, http: Http, run: Any, twice: int) -> None:
+    box.switches["mark_twice"] = twice
     for _ in range(3):
         await tell(http, run)
     assert len(box.books["audit"]) == 1
@@ -52,6 +54,7 @@ async def test_it_is_marked_once_however_often_it_is_told(box: LoketSandbox, htt
 async def test_a_lost_answer_is_looked_up_and_not_marked_twice(
     box: LoketSandbox, http: Http, run: Any, fault: Any
 ) -> None:
+    box.switches["mark_twice"] = 200
     box.fault(fault, method="PATCH")
     with pytest.raises(OutcomeUnknown):
         await tell(http, run)

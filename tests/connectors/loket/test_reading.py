@@ -119,12 +119,25 @@ async def test_two_live_runs_of_one_payroll_run_are_shown_and_not_booked(box: Lo
     assert [one.key for one in shown.value.findings] == ["loket.two_live_runs"]
 
 
-async def test_without_a_payroll_run_the_journal_run_is_the_document(box: LoketSandbox, reader: Reader) -> None:
+async def test_without_its_id_a_payroll_run_is_known_by_its_number_in_the_year(
+    box: LoketSandbox, reader: Reader
+) -> None:
     box.switches["payroll_run_id"] = False
     run = box.month(box.add_administration(), 2026, 3)
-    assert await reader.read() == [f"{run['administration']}/{run['id']}"]
+    assert await reader.read() == [f"{run['administration']}/2026-1"]
+    box.again(run)
+    assert await reader.read() == [f"{run['administration']}/2026-1"]
     box.switches["payroll_run_id"] = True
     assert await reader.read() == [], "it keeps the id under which it was known"
+
+
+async def test_without_anything_of_a_payroll_run_the_journal_run_is_the_document(
+    box: LoketSandbox, reader: Reader
+) -> None:
+    box.switches["payroll_run_id"] = False
+    run = box.month(box.add_administration(), 2026, 3)
+    box.books["payroll_runs"][run["payrollRun"]]["sequenceNumberApproved"] = None
+    assert await reader.read() == [f"{run['administration']}/{run['id']}"]
 
 
 async def test_the_start_date_reads_the_years_it_needs(box: LoketSandbox, http: Http) -> None:

@@ -75,7 +75,7 @@ async def test_a_failing_read_back_never_says_that_nothing_happened(
     box: MinoxSandbox, http: Http, payload: Payload
 ) -> None:
     box.switches["customer_answer"] = "empty"
-    box.fault("busy", path="by_externalid", after=1)
+    box.fault("busy", path="by_externalid", after=1, seconds=30)
     with pytest.raises(OutcomeUnknown):
         await customers.write(http, payload, KEY)
     assert len(box.customers_of()) == 2

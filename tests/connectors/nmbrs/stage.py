@@ -1,6 +1,6 @@
 """A whole hub with its API, Nmbrs on one side and Minox on the other, and a browser that gives consent."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -96,8 +96,10 @@ class Office(World):
 
 
 @asynccontextmanager
-async def an_office(config: Config, services: Services, box: NmbrsSandbox) -> AsyncIterator[Office]:
-    """The hub at night, with Minox connected and its chart complete."""
+async def an_office(
+    config: Config, services: Services, box: NmbrsSandbox, others: Mapping[str, Any] | None = None
+) -> AsyncIterator[Office]:
+    """The hub at night, with Minox connected and its chart complete, and other sandboxes beside."""
     clock, minox = FakeClock(NIGHT), MinoxSandbox()
     box.now = minox.now = lambda: clock.now().timestamp()
     minox.books["tenants"]["41207"] = {"name": "Van der Meulen", "password": "meel", "administrations": {}}
@@ -114,7 +116,7 @@ async def an_office(config: Config, services: Services, box: NmbrsSandbox) -> As
     config = config.model_copy(update={"base_url": BASE})
     try:
         async with assembled(config, services, clock=clock, client=client, bell=QuietBell()) as hub:
-            mounts = runner.mounts({"nmbrs": box, "minox": minox}, "/sandbox")
+            mounts = runner.mounts({"nmbrs": box, "minox": minox, **(others or {})}, "/sandbox")
             outer.router.routes[:] = [*mounts, Mount("/", create_app(hub))]
             key = await create_api_key(hub.database, clock, "eva@vandermeulen.example")
             signed = {"Authorization": f"Bearer {key}"}

@@ -62,19 +62,24 @@ async def test_a_company_chosen_with_its_debtor_is_so_called_where_its_number_is
     assert await values(connect, "oauth", "00012/1") == ["00012/1"]
 
 
-async def test_companies_that_cannot_be_told_apart_are_said(connect: Connect, box: NmbrsSandbox) -> None:
+async def test_companies_that_cannot_be_told_apart_are_left_out_and_said_to_who_chose_one(
+    connect: Connect, box: NmbrsSandbox
+) -> None:
     box.add_company("Nog een bakkerij", 1)
     for way in ("key", "oauth"):
+        assert await values(connect, way) == ["2", "3", "4"]
+        assert await values(connect, way, "2") == ["2", "3", "4"]
         with pytest.raises(ConfigError) as refused:
-            await values(connect, way)
+            await values(connect, way, "1")
         assert refused.value.key == "nmbrs.company_number_twice"
 
 
 async def test_debtors_that_may_not_be_asked_say_which_call_to_enable(connect: Connect, box: NmbrsSandbox) -> None:
     twin(box)
     box.books["users"][OWNER]["off"] = ["List_GetByDebtor"]
+    assert await values(connect, "key", "2") == ["2", "3", "4"], "whom it does not concern is not held up"
     with pytest.raises(ConfigError) as refused:
-        await values(connect, "key")
+        await values(connect, "key", "1")
     assert refused.value.values["call"] == "CompanyService.List_GetByDebtor"
 
 

@@ -1,14 +1,20 @@
 """REST: pages, errors, files by task, and what happens when a token or a quota ends half-way."""
 
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from connectors.nmbrs import account, payments, rest
 from connectors.nmbrs.sandbox import SUBSCRIPTION, NmbrsSandbox
+from connectors.nmbrs.settings import NmbrsSettings
 from connectors.nmbrs.transport import Asked, Run, period_kind
-from hub.sdk.errors import ConfigError, ReauthRequired, RecordRejected, TransientError, VendorError
+from hub.accounting.booking import SalaryBooking
+from hub.accounting.invariants import findings
+from hub.sdk.errors import ConfigError, Malformed, ReauthRequired, RecordRejected, TransientError, VendorError
 from tests.connectors.nmbrs.conftest import Connect
+from tests.connectors.nmbrs.test_journals import raw
 from tests.connectors.support import FixedCredentials, NoLimit
 
 
@@ -176,6 +182,45 @@ async def test_the_payment_file_of_a_run_is_fetched(connect: Connect, box: Nmbrs
         assert await payments.payment_file(http, "1:2026:3-3:3:t2") is None
     async with connect("key") as http:
         assert await payments.payment_file(http, "1:2026:3-3:3") is None
+
+
+async def test_salaries_are_what_the_payment_file_pays(connect: Connect, box: NmbrsSandbox) -> None:
+    record = raw(first=1, last=3, number="4")
+    async with connect("oauth") as http:
+        found = await payments.salaries(http, record, NmbrsSettings())
+        later = await payments.salaries(http, {**record, "transaction": 2}, NmbrsSettings())
+    assert later is None, "the file is of the run as a whole"
+    assert found is not None
+    assert (found.source_id, found.number, found.total) == ("1:2026:1-3:4", "2026-01/03 run 4", Decimal("157.50"))
+    assert (found.date, found.debtor_iban, found.currency) == (date(2026, 3, 31), "NL39RABO0300065264", "EUR")
+    assert [(one.name, one.amount) for one in found.orders] == [
+        ("A. Voorbeeld", Decimal("78.75")), ("B. Voorbeeld", Decimal("78.75")),
+    ]  # fmt: skip
+    booking = SalaryBooking(batch=found, administration="x", date=found.date)
+    assert findings(booking) == []
+    async with connect("key") as http:
+        assert await payments.salaries(http, record, NmbrsSettings()) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<NbOfTxs>2", "<NbOfTxs>3"), ("<IBAN>NL91ABNA0417164300</IBAN>", ""), ("</Document>", ""),
+        ("<InstdAmt Ccy=\"EUR\">78.75</InstdAmt>", "<InstdAmt Ccy=\"EUR\">veel</InstdAmt>"),
+        ("<?xml version=\"1.0\" encoding=\"utf-8\"?>", "<!DOCTYPE x>"),
+        ("<InstdAmt Ccy=\"EUR\">", "<InstdAmt Ccy=\"USD\">"),
+    ],
+)  # fmt: skip
+async def test_a_payment_file_that_does_not_add_up_is_refused(
+    connect: Connect, box: NmbrsSandbox, old: str, new: str
+) -> None:
+    files = box.books["payment_files"]
+    assert any(old in text for text in files.values())
+    box.books["payment_files"] = {own: text.replace(old, new, 1) for own, text in files.items()}
+    async with connect("oauth") as http:
+        with pytest.raises(Malformed) as refused:
+            await payments.salaries(http, raw(first=1, last=3, number="4"), NmbrsSettings())
+    assert [one.key for one in refused.value.findings] == ["nmbrs.payment_file_unreadable"]
 
 
 @pytest.mark.usefixtures("impatient")
