@@ -65,7 +65,7 @@ def _beside(
     return [
         Row(f"bare asyncio + {library} loop, same calls", loop, "/s",
             note=f"{bare[0]['parallel']} at a time; CPU {_cpu(bare, invoices):.2f} ms an invoice"),
-        Row(f"hub beside the bare {library} loop", rate / loop, "", ">=" if aim else "", aim or 0),
+        Row(f"hub beside the bare {library} loop", rate / loop, "", ">=", aim),
         Row("the same in processor time", _cpu(bare, invoices) / _cpu(ours, invoices), "",
             note="what a busy machine changes least"),
     ]  # fmt: skip
