@@ -343,6 +343,7 @@ def shown_again(questions: Sequence[Question], form: Mapping[str, str], wrong: M
 
 
 async def right_side(hub: Hub, combi: Combi, table: str) -> list[tuple[str, str]]:
-    """What can stand right in a mapping table, by number and name; empty when the package could not be asked."""
-    choices = await _choices(hub, combi, _RIGHT_SIDE[table])
+    """What can stand right in a mapping table, by number and name; empty when the package has no list or is away."""
+    field = _RIGHT_SIDE.get(table)
+    choices = await _choices(hub, combi, field) if field else None
     return _pairs(choices.options) if choices is not None else []

@@ -226,3 +226,10 @@ async def test_the_mapping_table_keeps_what_is_chosen_and_marks_what_is_not_ther
     assert "staat er twee keer" in twice.text
     assert len(await office.rows("SELECT 1 FROM mapping")) == 2
     await office.get(f"/combis/{combi}/mappings/nonsense", 404)
+
+
+async def test_every_mapping_table_opens(office: Office) -> None:
+    combi = await office.payroll(selection="chosen")
+    for table in ("ledger_accounts", "cost_centres", "vat_classes"):
+        assert "Bewaar de tabel" in await office.get(f"/combis/{combi}/mappings/{table}")
+    assert 'name="source" value="4000"' in await office.get(f"/combis/{combi}/mappings/ledger_accounts")

@@ -15,6 +15,7 @@ from hub.kit.problem import FieldError, Problem
 from hub.organisations.service import own_path
 from hub.runs.service import combi_of
 from hub.sdk.errors import VendorError
+from hub.web import questions
 from hub.web.pages.combis import combi_facts, run_soon
 from hub.web.pages.forms import Form
 from hub.web.pages.visit import Acting, PageRoute, Sent, Visit, Visiting, go
@@ -81,6 +82,7 @@ async def _page(
     organisation = visit.account.organisation_id
     async with visit.hub.database.tenant(organisation) as session:
         combi = await combi_facts(session, combi_id, visit.language)
+        stored = await combi_of(session, combi_id)
         entries = await repository.mapping(session, combi_id, table)
         accounts = await repository.accounts(session, combi["target"]["connection_id"])
     try:
@@ -88,9 +90,13 @@ async def _page(
     except VendorError:  # the table can be shown and changed while a package is away
         found = []
     known = {row["number"] for row in accounts} if table == "ledger_accounts" else set()
+    choices = [(row["number"], " ".join(filter(None, (row["number"], row["name"])))) for row in accounts]
+    if table != "ledger_accounts":
+        choices = await questions.right_side(visit.hub, stored, table)
     rows = {entry.source: _row(entry.source, entry.target, "own", known) for entry in entries}
     for one in found:
         rows.setdefault(one.source, _row(one.source, one.target, one.origin, known))
+        rows[one.source] = {**rows[one.source], "label": one.source_label or one.source}
     if asked := visit.request.query_params.get("source", "")[:300]:
         rows.setdefault(asked, _row(asked, "", "none", known))
     for source, target in tried:
@@ -105,7 +111,7 @@ async def _page(
         table=table,
         tables=TABLES,
         rows=[*first, *sorted(rows.values(), key=lambda row: (row["mark"] == "good", row["source"]))],
-        accounts=accounts if table == "ledger_accounts" else [],
+        choices=choices,
         empty_rows=range(EMPTY_ROWS),
         wrong=wrong,
     )
@@ -119,7 +125,7 @@ def _row(source: str, target: str, origin: str, known: set[str]) -> Mapping[str,
         mark = "bad"
     else:
         mark = "good" if origin == "own" else "info"
-    return {"source": source, "target": target, "origin": origin, "mark": mark}
+    return {"source": source, "label": source, "target": target, "origin": origin, "mark": mark}
 
 
 def _account(target: str) -> str:
