@@ -137,7 +137,7 @@ async def _exists(session: AsyncSession, clock: Clock, item: Item, row: Delivery
 
 def named(item: Item, fact: str = "ref") -> str:
     """The booking that a finding asks about, or another fact of it."""
-    asked = next((one["values"] for one in item.findings if one.get("values", {}).get("ref")), {})
+    asked: dict[str, str] = next((one["values"] for one in item.findings if one.get("values", {}).get("ref")), {})
     return str(asked.get(fact, ""))
 
 

@@ -107,7 +107,7 @@ async def test_a_draft_whose_answer_was_lost_and_that_a_user_converted_stands_on
 
 
 async def lose_one(world: World) -> tuple[UUID, str, dict[str, Any]]:
-    """Three equal invoices of one customer, the answer to one of them lost. The run under way, that number, its draft."""
+    """Three equal invoices of one customer, one answer lost: the run under way, that invoice's number and its draft."""
     for _ in range(3):
         world.simplicate.add_invoice()
     own = await combi(world)
