@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
@@ -47,7 +48,7 @@ async def deaths(
 ) -> AsyncIterator[dict[tuple[str, str], asyncio.Task[None]]]:
     """The death at each point that was asked for, played a few at a time."""
     asked: list[tuple[str, str]] = [
-        item.callspec.params["death"]
+        cast(tuple[str, str], item.callspec.params["death"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.module is request.module and "death" in item.fixturenames
     ]
