@@ -259,7 +259,7 @@ async def test_a_booking_that_is_called_by_its_day_is_written_as_days_are(office
     item = await office.item("F2026-0423")
     async with office.house.hub.database.system() as session:
         await session.execute(
-            text('UPDATE delivery SET receipt = receipt || \'{"label": "2026-04-23"}\' WHERE id = :id'),
+            text("UPDATE delivery SET label = '2026-04-23' WHERE id = :id"),
             {"id": item.delivery_id},
         )
     page = await office.get(f"/documents/{item.id}")
