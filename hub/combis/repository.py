@@ -94,6 +94,34 @@ async def accounts(session: HubSession, connection_id: UUID) -> Sequence[RowMapp
     return found.mappings().all()
 
 
+async def cost_centres(session: HubSession, connection_id: UUID) -> Sequence[RowMapping]:
+    """The cost centres (`number`, `name`) that the target was last seen to have."""
+    found = await session.execute(
+        text(
+            """SELECT DISTINCT a.one->>'id' AS number, coalesce(a.one->>'name', '') AS name
+            FROM connection c JOIN masterdata m ON m.connection_id IN (c.id, c.same_as)
+            CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(m.value->'cost_centres') WHEN 'array'
+              THEN m.value->'cost_centres' ELSE '[]' END) AS a(one)
+            WHERE c.id = :id ORDER BY 1, 2"""
+        ),
+        {"id": connection_id},
+    )
+    return found.mappings().all()
+
+
+async def master_read_at(session: HubSession, connection_id: UUID) -> datetime | None:
+    """When the target's lists were last read: of several administrations the one that is oldest."""
+    found = await session.execute(
+        text(
+            """SELECT min(m.fetched_at) FROM connection c
+            JOIN masterdata m ON m.connection_id IN (c.id, c.same_as) WHERE c.id = :id"""
+        ),
+        {"id": connection_id},
+    )
+    at: datetime | None = found.scalar_one()
+    return at
+
+
 async def map_one(session: HubSession, entry: Mapping) -> None:
     """Puts one entry into a table; what stood there for the same word gives way."""
     await session.execute(
