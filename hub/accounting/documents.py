@@ -240,6 +240,8 @@ class PaymentOrder(Part):
 class SalaryBatch(Document):
     """What a payroll run pays to whom: offered for payment, never paid by us. `source_id` is that of its journal."""
 
+    UNBOOKED: ClassVar[Any] = {"journal": True, "owed": True}
+
     company: Text
     number: str
     date: Day
