@@ -254,7 +254,7 @@ class SalaryBatch(Document):
     journal: str = ""
     """Fingerprint of the journal as it stood in the books when the batch was made."""
     owed: tuple[tuple[str, Amount], ...] = ()
-    """Per account of that journal what its credit side comes to: the net pay must be among them."""
+    """Per account of that journal what its credit side or balance comes to: the net pay must be among them."""
     total: Amount
     orders: tuple[PaymentOrder, ...]
 

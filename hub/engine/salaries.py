@@ -160,13 +160,15 @@ def _batch_of(found: SalaryBatch, row: RowMapping, journal: JournalEntry | None)
 
 
 def owed(journal: JournalEntry) -> tuple[tuple[str, Decimal], ...]:
-    """Per account of the journal what its credit side comes to, where that is above zero."""
-    sums: dict[str, Decimal] = {}
+    """Per account of the journal what its credit side comes to, and, where that is another sum, its balance: what is
+    paid back by some may or may not be taken off what the others get. Sums above zero alone."""
+    sides: dict[str, Decimal] = {}
+    balances: dict[str, Decimal] = {}
     for line in journal.lines:
-        credit = max(line.credit, ZERO) + max(-line.debit, ZERO)
-        if credit:
-            sums[line.account] = sums.get(line.account, ZERO) + credit
-    return tuple(sorted(sums.items()))
+        for debit, credit in line.sides:
+            sides[line.account] = sides.get(line.account, ZERO) + credit
+            balances[line.account] = balances.get(line.account, ZERO) + credit - debit
+    return tuple(sorted({(account, owes) for account, owes in (*sides.items(), *balances.items()) if owes > 0}))
 
 
 async def _keep(
