@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from hub.accounting.chart import Master
-from hub.accounting.documents import Finding
+from hub.accounting.documents import Document, Finding
 from hub.engine import words
 from hub.engine.clients import Link
 from hub.engine.models import Combi, MasterData, Run
@@ -26,6 +26,10 @@ MASTER_AGE = timedelta(hours=1)
 """How old master data may be when nothing is wrong with it."""
 MASTER_DOUBT = timedelta(seconds=60)
 """How old it may be when a document does not fit it."""
+
+KEPT_DOCUMENTS = 1000
+"""So many documents need not be made of their raw records a second time when they are booked in the slice that read
+them; a first synchronisation of more takes no more memory for it."""
 
 MARGIN_S = 26.0
 """How long before its end a lease allows no more calls: longer than one call to a package can take."""
@@ -89,6 +93,8 @@ class Context:
     lease: Lease
     ends_at: float
     """Monotonic: when this slice gives the worker to others."""
+    fresh: dict[tuple[str, str], Document] = field(default_factory=dict)
+    """Documents by flow and source id that this slice has just read and not yet worked on: `KEPT_DOCUMENTS` at most."""
     side: Link | None = None
     """The third connection, when there is one that works."""
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.documents import Document, Finding, Ignored
 from hub.engine import absence, parties, points, store
-from hub.engine.context import Context
+from hub.engine.context import KEPT_DOCUMENTS, Context
 from hub.engine.models import ItemStatus
 from hub.engine.resolve import BOOKED_ONCE, administration_of, document_of, set_aside
 from hub.engine.verdicts import note_key
@@ -124,6 +124,8 @@ def _row(ctx: Context, flow: str, raw: Raw) -> dict[str, Any] | None:
     if isinstance(found, Document):
         row = {**row, **_shown(found), "fingerprint": found.fingerprint(), "route": _route(ctx, flow, found)}
     if ignored is None:
+        if isinstance(found, Document) and len(ctx.fresh) < KEPT_DOCUMENTS:
+            ctx.fresh[flow, source_id] = found
         return row
     noted = ignored.noted and ctx.settings.note_ignored and ctx.source.connector.note is not None
     return {

@@ -187,7 +187,7 @@ def read(ctx: Context, work: Work) -> None:
     """The document, where it goes and its key."""
     if work.key is not None:
         return
-    found = document_of(ctx, work.flow, work.raw)
+    found = ctx.fresh.pop((work.flow, work.source_id), None) or document_of(ctx, work.flow, work.raw)
     ignored = found if isinstance(found, Ignored) else set_aside(ctx, found)
     if ignored is not None:
         work.ignored = ignored
