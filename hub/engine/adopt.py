@@ -171,8 +171,9 @@ async def _from_store(
 async def _alike(ctx: Context, flow: str, writer: TargetWriter, works: Sequence[Work]) -> dict[UUID, list[Existing]]:
     """What stood in the target with an entry's date and total and is not known to be another entry's booking.
 
-    The number of a payroll entry says little: two that look the same are asked about. What bears the mark of another
-    entry of this combi, or is its delivery, is that entry's.
+    A booking from another account of the same package may be of the same run, seen by another way in. The number of a
+    payroll entry says little: two that look the same are asked about. What bears the mark of another entry of this
+    combi, or is its delivery, is that entry's.
     """
     rows = [
         {"id": work.id, "administration": work.administration, "days": sorted(_days(work)), "total": work.total}
@@ -189,12 +190,14 @@ async def _alike(ctx: Context, flow: str, writer: TargetWriter, works: Sequence[
                 JOIN standing s ON s.combi_id = :combi AND s.stream = :stream AND s.administration = r.administration
                   AND s.total = r.total AND r.days ? s.date::text
                 WHERE NOT EXISTS (SELECT 1 FROM delivery d WHERE d.organisation_id = s.organisation_id
-                  AND d.target = :package || ':' || s.administration AND d.stream = s.stream AND d.ref = s.ref)"""
+                  AND d.target = :package || ':' || s.administration AND d.stream = s.stream AND d.ref = s.ref
+                  AND (d.source = :source OR split_part(d.source, ':', 1) <> split_part(:source, ':', 1)))"""
             ),
             {
                 "rows": store.packed(rows),
                 "combi": ctx.combi.id,
                 "stream": flow,
+                "source": ctx.origin(flow).source,
                 "package": ctx.destination(flow).connector.manifest.name,
             },
         )

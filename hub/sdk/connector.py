@@ -36,6 +36,9 @@ class Identity:
     marks: tuple[str, ...] = ()
     """By what the same customer is recognised when a package offers several ways in that name it differently (its
     companies by number and name, say). A connection that comes in by another way and shares them keeps its tenant."""
+    traces: tuple[str, ...] = ()
+    """By what two customers are told apart who share all marks, as `place=fact`: of the places that both ways tell of
+    they agree on nothing. The same customer agrees on most, by whatever way; a place without facts says nothing."""
 
 
 @dataclass(frozen=True)
