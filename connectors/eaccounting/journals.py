@@ -46,7 +46,7 @@ def _document(booking: EntryBooking, master: Master, ledger: Ledger) -> Iterable
     if booking.entry.currency != master.currency:
         yield wrong("eaccounting.entry_other_currency", currency=booking.entry.currency, expected=master.currency)
     if any(max(line.debit, line.credit) > MOST for line in booking.lines):
-        yield wrong("eaccounting.amount_too_large", most=f"{MOST:f}")
+        yield wrong("eaccounting.entry_amount_too_large", most=f"{MOST:f}")
 
 
 def _lines(booking: EntryBooking, master: Master, ledger: Ledger) -> Iterable[Finding]:

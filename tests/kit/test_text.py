@@ -1,13 +1,17 @@
 """Sentences in two languages that never raise, and values as the language writes them."""
 
+from collections import Counter
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import yaml
 from structlog.testing import capture_logs
 
 from hub.kit import text
+
+PROJECT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -133,3 +137,29 @@ def test_days_numbers_and_times_are_short_and_clear() -> None:
     assert text.percentage(100.0, "nl") == "100%"
     assert text.clock(datetime(2026, 7, 1, 22, 5, 8, tzinfo=UTC)) == "00:05:08"
     assert [text.lasted(one, "nl") for one in (0.84, 42, 200, 7500)] == ["0,8 s", "42 s", "3 min 20 s", "2 u 5 min"]
+
+
+@pytest.mark.parametrize("language", ["nl", "en"])
+def test_no_sentence_stands_twice_in_a_file(language: str) -> None:
+    """The later one would silently take the place of the earlier."""
+    files = [path for part in ("hub", "connectors") for path in (PROJECT / part).rglob(f"strings/**/{language}.yaml")]
+    twice = {
+        str(path): names
+        for path in files
+        if (names := [name for name, count in Counter(map(str, _keys(path))).items() if count > 1])
+    }
+    assert len(files) > 10
+    assert twice == {}
+
+
+def _keys(path: Path) -> list[str]:
+    """The keys of a file with those above them, as they are written."""
+    found: list[str] = []
+
+    def walk(node: yaml.Node | None, above: str) -> None:
+        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+            found.append(f"{above}.{key.value}")
+            walk(value, found[-1])
+
+    walk(yaml.compose(path.read_text(encoding="utf-8")), "")
+    return found
