@@ -35,6 +35,8 @@ GO_ON = {
     "salaries_differ_from_journal",
 }
 """Findings about a booking that stands: trying again means that the human has looked and wants it done."""
+ASKED_AGAIN = {NOT_CHOSEN, "no_payment_file"}
+"""Reasons of an ignored document that a human may find to be gone."""
 
 
 class NotAllowed(Exception):
@@ -50,7 +52,7 @@ async def retry(session: AsyncSession, clock: Clock, item: Item) -> None:
     """Back to work at the next run. An unknown outcome is looked up first, never simply sent again."""
     _allow(item, RETRYABLE, "retry")
     keys = {finding.get("key") for finding in item.findings}
-    if item.status == ItemStatus.ignored and (NOT_CHOSEN not in keys or item.vanished_at is not None):
+    if item.status == ItemStatus.ignored and (not keys & ASKED_AGAIN or item.vanished_at is not None):
         raise _forbidden(item, "retry")
     item.chosen = True
     item.forced = bool(keys & GO_ON) or item.status == ItemStatus.changed

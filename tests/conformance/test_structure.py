@@ -176,6 +176,11 @@ BREACHES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "its own sandbox": (append("payments.py", "from connectors.zilver.sandbox import KEY\n"), "imports", "sandbox"),
     "a web framework in the product": (append("payments.py", "import starlette\n"), "imports", "starlette"),
     "no sandbox": (remove("sandbox.py"), "sandbox", "no sandbox.py"),
+    "a sandbox that is made already": (
+        edit("sandbox.py", "SANDBOX = ZilverSandbox", "SANDBOX = ZilverSandbox()"),
+        "sandbox",
+        "not the class itself",
+    ),
     "a sandbox without its name": (edit("sandbox.py", "SANDBOX = ", "BOX = "), "sandbox", "SANDBOX"),
 }
 
