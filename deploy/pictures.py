@@ -18,6 +18,8 @@ from playwright.async_api import Browser, Page, async_playwright
 
 FOLDER = Path(__file__).parents[1] / "docs" / "screenshots"
 EMAIL = "demo@combihub.example"
+INVOICE = "F2026-0412"
+"""One with a posting of several lines."""
 SIZE = {"width": 1200, "height": 780}
 PHONE = {"width": 390, "height": 780}
 PATIENCE_S = 300
@@ -83,7 +85,8 @@ async def of_the_demo(browser: Browser, base: str, folder: Path) -> None:
     combi = re.sub(r"(/combis/[^/]+).*", r"\1", combi)
     await picture(page, "/attention", "attention")
     await picture(page, f"{combi}/log", "log")
-    await page.locator("main tbody a").first.click()
+    await page.goto(f"{combi}/log?flow=invoices")
+    await page.locator("main tbody a", has_text=INVOICE).first.click()
     await page.wait_for_load_state("networkidle")
     await page.screenshot(path=FOLDER / "document.png")
     await picture(page, f"{combi}/statistics", "statistics")

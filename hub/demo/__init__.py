@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -39,6 +40,8 @@ __all__ = ["DemoFailed", "demo"]
 EMAIL = "demo@combihub.example"
 PATIENCE_S = 180
 KEEP_S = 1
+GRACE_S = 5.0
+"""How long the servers of a demo that just ended may take to stop."""
 TROUBLE = 3000
 """From this outcome on a run did not do its work."""
 AT_REST = ("booked", "ignored", "skipped", "reversed")
@@ -106,8 +109,11 @@ def _set_aside(config: Config) -> Path:
             f"{folder / 'sandbox'} is of another release than this demo: remove it, and let HUB_DATABASE_URL name an"
             " empty database"
         )
-    if embedded.in_use(folder):
-        raise DemoFailed(f"another process works in {folder}: stop it first")
+    until = time.monotonic() + GRACE_S
+    while embedded.in_use(folder):
+        if time.monotonic() > until:
+            raise DemoFailed(f"another process works in {folder}: stop it first")
+        time.sleep(0.1)  # nothing else runs yet
     aside = folder.with_name(f"{folder.name}.{datetime.now(UTC):%Y%m%d-%H%M%S}")
     aside.mkdir(mode=0o711)
     for name in ("sandbox", "postgres", "valkey", "mail"):

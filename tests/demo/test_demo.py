@@ -182,8 +182,11 @@ def test_books_of_this_release_come_back(tmp_path: Path) -> None:
     assert back["minox"].books["tenants"]["41207"]["name"] == "Bekend"
 
 
-async def test_a_folder_in_which_a_hub_works_is_left_alone(tmp_path: Path) -> None:
+async def test_a_folder_in_which_a_hub_works_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "GRACE_S", 0.2)
     async with embedded.services(Config(data_dir=tmp_path / "demo")):
         with pytest.raises(demo.DemoFailed, match="stop it first"):
             await asyncio.to_thread(demo._set_aside, _config(tmp_path))
-    assert not embedded.in_use(tmp_path / "demo")
+    monkeypatch.setattr(demo, "GRACE_S", 60.0)
+    aside = await asyncio.to_thread(demo._set_aside, _config(tmp_path))
+    assert (aside / "postgres").is_dir()
