@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2 as httpx
 from sqlalchemy import text
 
 from connectors.minox.sandbox import SANDBOX as MINOX
