@@ -239,7 +239,7 @@ async def _keep(sweep: Sweep, company: str, kept: State, key: str, content: Cont
     digest = hashlib.sha256(content.xml.encode()).hexdigest()[:16]
     made: State = {
         "mark": _mark(run), "hash": digest, "day": sweep.today.isoformat(), "count": 1,
-        "split": (entry or {}).get("split") or sweep.settings.split,
+        "split": (entry or {}).get("split") or sweep.settings.split, "full": (entry or {}).get("full", False),
     }  # fmt: skip
     same = entry is not None and (entry["hash"], entry["mark"]) == (digest, made["mark"])
     try:
@@ -249,10 +249,14 @@ async def _keep(sweep: Sweep, company: str, kept: State, key: str, content: Cont
         sweep.records.append(_raw(company, key, run, "unreadable", words=str(error), xml=_clean(content.xml)))
         kept["runs"][key] = {**made, "count": (entry or made)["count"]}
         return
-    kept["runs"][key] = {**made, "count": max(len(found), 1)}
+    # A journal that held something and is empty now is gone, as a run is that was removed. What an unlocked run shows
+    # is not known (12): of that nothing is concluded.
+    made["full"] = bool(found) or made["full"]
+    before = (entry or made)["count"]
+    kept["runs"][key] = {**made, "count": len(found) or (0 if made["full"] and run.locked else before)}
     if same and not sweep.since.thorough:
         return
-    if not found:
+    if not found and not made["full"]:
         sweep.records.append(_raw(company, key, run, "empty"))
     undated = sweep.settings.payroll_date == "period_end" or not all(map(journals.dated, found))
     kind = await _kind(sweep, company) if found and undated else sweep.state["companies"][company].get("kind", "")
@@ -319,5 +323,7 @@ def _prove(sweep: Sweep, prefix: str, kept: State, listed: Runs, found: Sequence
 
 def _ids(key: str, entry: State | None) -> list[str]:
     """The source ids of a run: of each of its transactions, as many as there may be when it was never read."""
+    if entry is not None and entry["hash"] and not entry["count"]:
+        return []
     count = entry["count"] if entry is not None and entry["hash"] else MOST_TRANSACTIONS
     return [key, *(f"{key}:t{at}" for at in range(2, count + 1))]

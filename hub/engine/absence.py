@@ -29,15 +29,14 @@ async def look(session: AsyncSession, ctx: Context, flow: str, seen: Iterable[st
     for whole in wholes:
         present |= whole.source_ids
     await _come_back(session, ctx, flow, present)
+    now = ctx.clock.now()
     for whole in wholes:
         rows = await _missed(session, ctx, flow, whole.prefix, present)
-        certain = ctx.clock.now() - timedelta(seconds=whole.again_after_s)
+        certain = now - timedelta(seconds=whole.again_after_s)
         first = [row["id"] for row in rows if row["missed_at"] is None]
-        await session.execute(
-            text("UPDATE item SET missed_at = :now WHERE id = ANY(:ids)"), {"now": ctx.clock.now(), "ids": first}
-        )
+        await session.execute(text("UPDATE item SET missed_at = :now WHERE id = ANY(:ids)"), {"now": now, "ids": first})
         for row in rows:
-            if (row["missed_at"] or ctx.clock.now()) <= certain and not row["unsure"]:
+            if (row["missed_at"] or now) <= certain and not row["unsure"]:
                 await _vanish(session, ctx, flow, row)
 
 

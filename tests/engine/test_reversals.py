@@ -1,6 +1,7 @@
 """Changed and vanished journals: reversed and booked anew, or shown to a human; never taken back by itself."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -173,6 +174,22 @@ async def test_a_vanished_journal_is_told_once_and_stays_booked(payroll: Payroll
     item = await payroll.only()
     assert (item.status, item.findings) == (ItemStatus.booked, [])
     assert (await payroll.log()).count("finding.vanished_at_source") == 1
+
+
+async def test_what_vanished_is_told_by_the_first_run_that_misses_it(
+    payroll: Payroll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    combi = await booked(payroll)
+    payroll.runs.runs.clear()
+    stands = payroll.clock.now
+
+    def goes_on() -> datetime:
+        payroll.clock.advance(timedelta(microseconds=1))
+        return stands()
+
+    monkeypatch.setattr(payroll.clock, "now", goes_on)
+    await payroll.run(combi)
+    assert (await payroll.only()).status is ItemStatus.changed
 
 
 async def test_a_vanished_journal_is_reversed_on_a_humans_word(payroll: Payroll) -> None:

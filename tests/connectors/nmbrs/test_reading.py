@@ -221,6 +221,22 @@ async def test_a_removed_run_is_proven_gone_and_an_emptied_year_only_later(reade
     assert reader.wholes["1:2026:"].again_after_s > 12 * 3600
 
 
+@BOTH
+async def test_a_journal_that_was_emptied_is_proven_gone_and_may_come_back(reader: Reader, way: str) -> None:
+    reader.way = way
+    await reader.night()
+    run = reader.run(3)["same"]
+    before = list(run["transactions"])
+    reader.box.play("empty", run)
+    assert "2026:3-3:3" not in ids(await reader.night(thorough=True))
+    assert "1:2026:3-3:3" not in reader.wholes["1:2026:"].source_ids
+    await reader.night(1)
+    assert "1:2026:3-3:3" not in reader.wholes["1:2026:"].source_ids
+    run["transactions"] = before
+    assert states(await reader.night(thorough=True))["2026:3-3:3"] == "journal"
+    assert "1:2026:3-3:3" in reader.wholes["1:2026:"].source_ids
+
+
 async def test_several_transactions_of_a_run_are_documents_of_their_own(reader: Reader) -> None:
     await reader.night()
     run = reader.run(3)["same"]
