@@ -3,19 +3,19 @@
 The only product code that imports sandboxes.
 """
 
+import hashlib
 import importlib
 import pickle
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
-import structlog
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 
 from hub.engine import registry
 from hub.sdk.sandbox import Sandbox
-
-_log = structlog.get_logger(__name__)
 
 
 def load(*, seeded: bool = True) -> dict[str, Sandbox]:
@@ -40,21 +40,35 @@ def create_app(sandboxes: Mapping[str, Sandbox]) -> Starlette:
     return Starlette(routes=[*mounts(sandboxes, "/sandbox"), *mounts(sandboxes)])
 
 
-def keep(sandboxes: Mapping[str, Sandbox], folder: Path) -> None:
-    """Stores the books, so that the next demo finds them as this one left them."""
+def keep(sandboxes: Mapping[str, Sandbox], folder: Path, form: str) -> None:
+    """Stores the books and what form they have, so that the next demo finds them as this one left them."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, sandbox in sandboxes.items():
-        fresh = folder / f"{name}.books.new"
-        fresh.write_bytes(pickle.dumps(sandbox.state()))
-        fresh.replace(folder / f"{name}.books")
+        _put(folder / f"{name}.books", pickle.dumps(sandbox.state()))
+    _put(folder / "form", form.encode())
 
 
-def bring_back(sandboxes: Mapping[str, Sandbox], folder: Path) -> None:
-    """Reads the books of the last demo; books that cannot be read are left as the seed made them."""
-    for name, sandbox in sandboxes.items():
-        path = folder / f"{name}.books"
-        if path.exists():
-            try:
-                sandbox.__dict__.update(pickle.loads(path.read_bytes()))  # noqa: S301 - our own file, of fakes
-            except (pickle.PickleError, AttributeError, EOFError, ImportError, IndexError):
-                _log.warning("sandbox_books_unreadable", sandbox=name)
+def _put(path: Path, content: bytes) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_bytes(content)
+    fresh.replace(path)
+
+
+def bring_back(sandboxes: Mapping[str, Sandbox], folder: Path, form: str) -> bool:
+    """Reads the books of the last demo. False, with nothing read, when they are of another form or cannot be read."""
+    try:
+        if (folder / "form").read_text() != form:
+            return False
+        states = {name: pickle.loads((folder / f"{name}.books").read_bytes()) for name in sandboxes}  # noqa: S301 - ours
+    except (OSError, ValueError, pickle.PickleError, AttributeError, EOFError, ImportError, IndexError):
+        return False
+    for name, state in states.items():
+        sandboxes[name].__dict__.update(state)
+    return True
+
+
+def form_of(sandboxes: Mapping[str, Sandbox], *furnishers: ModuleType) -> str:
+    """What the books look like: any change of a program that fills them may have changed it."""
+    programs = {sys.modules[kind.__module__] for box in sandboxes.values() for kind in type(box).__mro__[:-1]}
+    sources = sorted(Path(str(one.__file__)).read_bytes() for one in {*programs, *furnishers})
+    return hashlib.sha256(b"".join(sources)).hexdigest()

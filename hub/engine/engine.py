@@ -290,9 +290,20 @@ class Engine:
             await ctx.use_stored_master(place)  # nobody waits for a package to look at a document
         return await previews.single(ctx, flow, raw)
 
-    async def suggest(self, organisation_id: UUID, combi_id: UUID, table: str) -> list[mapping.Suggestion]:
-        """Suggestions for a mapping table."""
-        return await mapping.suggest(await self.context(organisation_id, combi_id), table)
+    async def suggest(
+        self, organisation_id: UUID, combi_id: UUID, table: str, *, stored: bool = False
+    ) -> list[mapping.Suggestion]:
+        """Suggestions for a mapping table; `stored`: held against the master data at hand, however old."""
+        ctx = await self.context(organisation_id, combi_id)
+        for place in set(ctx.settings.administrations.values()) if stored else ():
+            await ctx.use_stored_master(place)
+        return await mapping.suggest(ctx, table)
+
+    async def refresh_master(self, organisation_id: UUID, combi_id: UUID) -> None:
+        """Read the master data of the combi's administrations anew, unless that was just done. Raises VendorError."""
+        ctx = await self.context(organisation_id, combi_id)
+        for place in sorted(set(ctx.settings.administrations.values())):
+            await ctx.master(place, doubted=True)
 
     async def complete(self, organisation_id: UUID, combi_id: UUID) -> dict[str, Any]:
         """The settings with what needs no question filled in: one company and one administration belong together."""

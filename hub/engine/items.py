@@ -126,6 +126,8 @@ async def _exists(session: AsyncSession, clock: Clock, item: Item, row: Delivery
         stands = await _standing(session, item, row.ref)
         if stands is not None:
             row.label, row.open_item = stands.label, stands.open_item
+        elif row.ref == named(item):
+            row.label, row.open_item = named(item, "booked_as"), named(item, "open_item")
         session.add(row)
     item.delivery_id = row.id
     item.target_ref = target_ref or row.ref
@@ -135,9 +137,10 @@ async def _exists(session: AsyncSession, clock: Clock, item: Item, row: Delivery
     _touch(session, clock, item, "item.resolved_exists", ref=item.target_ref)
 
 
-def named(item: Item) -> str:
-    """The booking that a finding asks about."""
-    return next((str(one["values"]["ref"]) for one in item.findings if one.get("values", {}).get("ref")), "")
+def named(item: Item, fact: str = "ref") -> str:
+    """The booking that a finding asks about, or another fact of it."""
+    asked: dict[str, str] = next((one["values"] for one in item.findings if one.get("values", {}).get("ref")), {})
+    return str(asked.get(fact, ""))
 
 
 async def _standing(session: AsyncSession, item: Item, ref: str) -> Standing | None:

@@ -72,6 +72,7 @@ async def _found(ctx: Context, flow: str, job: Job, row: RowMapping, said: Verdi
     ctx.lease.check()
     try:
         receipt = await ctx.writer(flow).find(ctx.destination(flow).http, job.key, job.payload)
+        receipt = receipt or await adopt.without_key(ctx, flow, work, job.payload, row["intended_at"])
     except (OutcomeUnknown, RecordRejected) as error:
         verdicts.doubt(ctx, work, row["id"], error, said)
         return True

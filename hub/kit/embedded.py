@@ -101,6 +101,13 @@ def valkey_url(data_dir: Path) -> str:
     return f"unix://{_run_folder(data_dir / 'valkey') / supervisor.VALKEY_SOCKET}"
 
 
+def in_use(data_dir: Path) -> bool:
+    """Say whether a process holds, or is just stopping, an embedded server of this data folder."""
+    folders = [data_dir / kind for kind in ("postgres", "valkey") if (data_dir / kind).exists()]
+    locks = [folder / name for folder in folders for name in ("users.lock", "supervisor.lock")]
+    return not all(_free(path, fcntl.LOCK_EX) for path in locks)
+
+
 class Embedded:
     """One user's hold on one embedded server."""
 

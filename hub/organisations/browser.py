@@ -31,6 +31,8 @@ class LoggedIn:
     email: str
     language: str = ""
     """What the user chose; empty: what the browser asks for."""
+    wanting: int = 0
+    """How many documents of the organisation need a human, counted up to `repository.COUNTED`."""
 
 
 def hashed(secret: str) -> str:
@@ -80,6 +82,7 @@ async def _session(hub: Hub, request: Request) -> LoggedIn | None:
         row["csrf"],
         row["email"],
         row["language"],
+        row["wanting"],
     )
 
 

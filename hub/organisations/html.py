@@ -1,6 +1,7 @@
 """Pages for browsers: templates in the visitor's language, behind a policy that allows nothing from elsewhere."""
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -31,6 +32,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+_ISO_DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 
 
 @cache
@@ -68,6 +71,11 @@ def _day(value: date | str) -> date:
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
+def _label(value: str, language: str) -> str:
+    """What a package calls a booking; some call it by its day."""
+    return text.short_day(date.fromisoformat(value), language) if _ISO_DAY.fullmatch(value) else value
+
+
 @jinja2.pass_context
 def _said(context: jinja2.runtime.Context, finding: Any) -> str:
     """The sentence of a finding, stored or ready."""
@@ -93,6 +101,7 @@ def _environment() -> jinja2.Environment:
         "whole": _spoken(text.whole),
         "money": _spoken(_money),
         "short": _spoken(_short),
+        "label": _spoken(_label),
         "month": _spoken(text.month),
         "lasted": _spoken(text.lasted),
         "percentage": _spoken(text.percentage),

@@ -22,6 +22,9 @@ from hub.organisations.models import (
     User,
 )
 
+COUNTED = 100
+"""Up to how many documents that need a human are counted for the menu."""
+
 
 async def api_key(session: AsyncSession, prefix: str) -> ApiKey | None:
     """The key with this prefix, whoever owns it: for the system's session."""
@@ -42,15 +45,21 @@ async def key_used(session: AsyncSession, key_id: UUID, now: datetime) -> None:
 
 
 async def browser_session(session: AsyncSession, session_id: str, now: datetime) -> RowMapping | None:
-    """A valid session with its user and their role in its organisation: for the system's session."""
+    """A valid session with its user, their role in its organisation and how much waits for a human there.
+
+    For the system's session.
+    """
     found = await session.execute(
         text(
-            """SELECT s.id, s.user_id, s.current_organisation_id, s.csrf, u.email, u.language, m.role
+            """SELECT s.id, s.user_id, s.current_organisation_id, s.csrf, u.email, u.language, m.role,
+              (SELECT count(*) FROM (SELECT 1 FROM combi c JOIN item i ON i.combi_id = c.id
+                WHERE c.organisation_id = s.current_organisation_id AND c.deleted_at IS NULL
+                  AND i.status IN ('finding', 'rejected', 'changed', 'unknown') LIMIT :most) AS few) AS wanting
             FROM browsersession s JOIN "user" u ON u.id = s.user_id
             JOIN membership m ON m.user_id = s.user_id AND m.organisation_id = s.current_organisation_id
             WHERE s.id = :id AND s.revoked_at IS NULL AND s.expires_at > :now"""
         ),
-        {"id": session_id, "now": now},
+        {"id": session_id, "now": now, "most": COUNTED},
     )
     return found.mappings().first()
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from playwright.async_api import Page, expect
+from sqlalchemy import text
 
 from tests.browser.installing import (
     CURRENT,
@@ -18,7 +19,7 @@ from tests.browser.installing import (
 from tests.browser.stage import Stage
 
 AXE = (Path(__file__).parent / "vendored" / "axe.min.js").read_text(encoding="utf-8")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 CONTRAST = ["color-contrast"]
 RUN = "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']}).then(told => told.violations)"
 STEPS = ("Administraties", "Startdatum", "Rekeningen", "Koppeltabel", "Boeken", "Extra's", "Controle", "Proefrun")
@@ -26,7 +27,11 @@ FOR_NOBODY = ("/login", "/login/x", "/catalogue", "/catalogue/simplicate-minox",
 FOR_MEMBERS = (
     "/", "/attention", "/catalogue", "/account", "/account/members", "/account/keys", "/account/audit",
 )  # fmt: skip
-OF_A_COMBI = ("", "/runs", "/log", "/edit", "/statistics", "/reconciliation", "/mappings/ledger_accounts", "/delete")
+OF_A_COMBI = (
+    "", "/runs", "/log", "/edit", "/edit/accounts", "/edit/extras", "/statistics", "/reconciliation",
+    "/mappings/ledger_accounts", "/mappings/vat_classes", "/delete", "/relink/source",
+)  # fmt: skip
+OF_A_PAYROLL = ("/history", "/log", "/edit", "/mappings/cost_centres", "/relink/side")
 
 
 async def violations(page: Page) -> list[str]:
@@ -76,6 +81,42 @@ async def test_no_page_keeps_anybody_out(site: Stage) -> None:
     await page.locator("main tbody a").first.click()
     found += await violations(page)
     assert found == []
+
+
+async def test_payroll_keeps_nobody_out_either(site: Stage) -> None:
+    page = await site.visitor(viewport={"width": 360, "height": 740})
+    combi = await install(page, site, "nmbrs", "minox")
+    found = []
+    for path in OF_A_PAYROLL:
+        await page.goto(f"/combis/{combi}{path}")
+        await fits(page)
+        found += await violations(page)
+    async with site.hub.database.system() as session:
+        connection = (await session.execute(text("SELECT source_connection_id FROM combi"))).scalar_one()
+    for path in (f"/connections/{connection}/reauthorize", f"/combis/{combi}/history"):
+        await page.goto(path)
+        await fits(page)
+        found += await violations(page)
+    await page.locator("main tbody a").first.click()
+    await expect(page.locator("[hx-trigger] table, [hx-trigger] .muted").first).to_be_visible()
+    await fits(page)
+    found += await violations(page)
+    assert found == []
+
+
+async def test_after_a_wrong_answer_the_focus_is_on_what_is_wrong(site: Stage) -> None:
+    page = await site.visitor()
+    combi = await install(page, site, "simplicate", "minox")
+    await page.goto(f"/combis/{combi}/edit/accounts")
+    await page.locator("[name=default_revenue_account]").fill("424242")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".notice[role=alert]")).to_be_focused()
+    await press_to(page, "[aria-invalid=true]")
+    await page.goto("/attention")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.matches('a.skip')")
+    await page.keyboard.press("Enter")
+    assert await page.evaluate("document.activeElement.id") == "main"
 
 
 async def test_a_phone_is_enough(site: Stage) -> None:

@@ -7,7 +7,9 @@ from hub.engine import recipe as recipes
 from hub.engine import registry
 from hub.engine.recipe import Recipe
 from hub.kit import text
+from hub.web import pages
 
+assert pages  # the pages bring their words
 EVERY = list(recipes.all_recipes().values())
 
 
@@ -53,3 +55,10 @@ def test_a_package_says_what_it_is_and_what_to_prepare(name: str) -> None:
     registry.get(name)
     assert text.known(f"package.{name}")
     assert text.keys(f"prepare.{name}.")
+
+
+@pytest.mark.parametrize("name", sorted(registry.all_connectors()))
+def test_every_way_into_a_package_has_its_words(name: str) -> None:
+    for auth in registry.get(name).manifest.auth:
+        assert text.known(f"web.way_{auth.kind}")
+        assert all(text.known(f"connect.{name}.{field.name}") for field in auth.fields)

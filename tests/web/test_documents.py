@@ -233,3 +233,81 @@ async def test_every_mapping_table_opens(office: Office) -> None:
     for table in ("ledger_accounts", "cost_centres", "vat_classes"):
         assert "Bewaar de tabel" in await office.get(f"/combis/{combi}/mappings/{table}")
     assert 'name="source" value="4000"' in await office.get(f"/combis/{combi}/mappings/ledger_accounts")
+
+
+async def test_a_document_whose_setting_is_wrong_tells_where_to_put_it_right(office: Office) -> None:
+    combi = await office.payroll(fallback_account="4999")
+    item = next(one for one in await office.rows("SELECT id, findings FROM item WHERE status = 'finding'"))
+    assert item.findings[0]["field"]
+    page = await office.get(f"/documents/{item.id}")
+    assert f"/combis/{combi}/fix/{item.findings[0]['field']}" in page
+
+
+async def test_the_menu_counts_what_needs_a_human_and_nothing_of_others(office: Office) -> None:
+    await office.combi()
+    page = await office.get("/account")
+    assert '<span class="count" aria-hidden="true">1</span>' in page
+    assert "(1 stukken vragen aandacht)" in page
+    await office.post(f"/documents/{(await office.item(PARKED)).id}/skip")
+    assert 'class="count"' not in await office.get("/account")
+    stranger, _ = await office.somebody()
+    assert 'class="count"' not in (await stranger.get("/")).text
+
+
+async def test_a_booking_that_is_called_by_its_day_is_written_as_days_are(office: Office) -> None:
+    await office.combi()
+    item = await office.item("F2026-0423")
+    async with office.house.hub.database.system() as session:
+        await session.execute(
+            text("UPDATE delivery SET label = '2026-04-23' WHERE id = :id"),
+            {"id": item.delivery_id},
+        )
+    page = await office.get(f"/documents/{item.id}")
+    assert "<dd>23-04-2026</dd>" in page
+    assert "<dd>2026-04-23</dd>" not in page
+
+
+async def test_a_mapping_table_asks_no_package_until_somebody_wants_the_list_anew(office: Office) -> None:
+    combi = await office.payroll(selection="chosen")
+    minox = office.boxes["minox"]
+    minox.calls.clear()
+    page = await office.get(f"/combis/{combi}/mappings/cost_centres")
+    assert "De lijst van Minox Online is opgehaald:" in page
+    assert not minox.calls
+    centre = re.findall(r'<option value="([^"]+)">', page)
+    assert centre
+    known, *_ = centre[0].split()
+    path = f"/combis/{combi}/mappings/cost_centres"
+    await office.post(path, source=["eigen", "vreemd"], target=[known, "9999-niet"])
+    page = await office.get(path)
+    marks = dict(re.findall(r'value="(eigen|vreemd)">.*?<span class="light (\w+)">', page, flags=re.DOTALL))
+    assert marks == {"eigen": "good", "vreemd": "bad"}
+    await office.rows("SELECT 1")
+    async with office.house.hub.database.system() as session:
+        await session.execute(text("UPDATE masterdata SET fetched_at = fetched_at - interval '2 hours'"))
+    answer = await office.post(f"{path}/refresh")
+    assert answer.headers["location"].endswith("done=lists_read")
+    assert minox.calls
+
+
+async def test_what_people_decide_stands_in_the_audit_log(office: Office) -> None:
+    combi = await office.combi()
+    item = await office.item(PARKED)
+    await office.post(f"/combis/{combi}/pause")
+    await office.post(f"/combis/{combi}/name", name="Facturen advies")
+    await office.post(f"/combis/{combi}/activate")
+    await office.post(f"/combis/{combi}/mappings/ledger_accounts/one", source=WORD, target="8000")
+    await office.post(f"/documents/{item.id}/skip")
+    told = await office.get("/account/audit")
+    for said in (
+        "Koppeling stilgezet",
+        "Koppeling hernoemd",
+        "Facturen advies",
+        "Koppeling aangezet",
+        WORD,
+        "Overgeslagen",
+        PARKED,
+    ):
+        assert said in told, said
+    assert "combi." not in told
+    assert "document." not in told

@@ -1,11 +1,15 @@
 """Changing a combi: answers, accounts, name, and taking it away."""
 
+import re
+from html import unescape
 from uuid import UUID
 
 import pytest
 
+from connectors.nmbrs import sandbox as nmbrs
 from hub.engine import registry
 from hub.organisations.models import Role
+from tests.connections.house import follow
 from tests.web.office import Office
 
 
@@ -165,3 +169,29 @@ async def test_a_combi_without_salaries_has_no_third_connection(office: Office) 
     combi = await office.combi()
     await office.get(f"/combis/{combi}/relink/side", 404)
     assert "Bizcuit" not in await office.get(f"/combis/{combi}/edit")
+
+
+async def test_a_connection_moves_to_another_way_in_from_its_page(office: Office) -> None:
+    await office.payroll(selection="chosen")
+    (made,) = await office.rows("SELECT id, auth FROM connection WHERE connector = 'nmbrs'")
+    assert made.auth == "key"
+    path = f"/connections/{made.id}/reauthorize"
+    page = await office.get(path)
+    assert "Op een andere manier verbinden" in page
+    assert 'name="auth" value="oauth"' in page
+    token = "fields.api_token"
+    wrong = await office.post(path, 422, auth="key", **{"fields.email": "x@y.nl", token: "verkeerd"})
+    assert "neemt deze gegevens niet aan" in wrong.text
+    assert "does not" not in wrong.text
+    assert "verkeerd" not in wrong.text
+
+    left = await office.post(path, 200, auth="oauth")
+    found = re.search(r'href="(http[^"]+)"', left.text)
+    assert found, left.text
+    consent = await follow(office.browser, unescape(found.group(1)))
+    back = await office.browser.post(str(consent.url), data={"consent": "yes", "email": nmbrs.OWNER, "password": "x"})
+    await follow(office.browser, back.headers["location"])
+
+    (moved,) = await office.rows("SELECT auth, status FROM connection WHERE connector = 'nmbrs'")
+    assert (moved.auth, moved.status) == ("oauth", "active")
+    assert (await office.browser.post(path, data={"csrf": office.csrf, "auth": "pigeon"})).status_code == 404

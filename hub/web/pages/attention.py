@@ -66,6 +66,8 @@ async def act(sent: Acting) -> Response:
         )
         if action == "retry":
             done = await service.decide_many(session, sent.hub, combi_id, ids, action)
+            if done:
+                sent.note(session, "document.retry", combi_id, count=done)
     if action != "retry" and ids:
         return await ask_again(sent, combi_id, action, ids, back)
     if not ids or not done:

@@ -71,6 +71,7 @@ async def pause(combi_id: PathId, sent: Acting) -> Response:
     """Stop until somebody switches it on again."""
     async with sent.hub.database.tenant(sent.account.organisation_id) as session:
         await service.pause(session, sent.hub, await runs.combi_of(session, combi_id, lock=True))
+        sent.note(session, "combi.paused", combi_id)
     return go(f"/combis/{combi_id}", "paused")
 
 
@@ -85,6 +86,7 @@ async def activate(combi_id: PathId, sent: Acting) -> Response:
     async with sent.hub.database.tenant(organisation) as session:
         locked = await runs.combi_of(session, combi_id, lock=True)
         await service.activate(sent.hub, locked, findings, sent.language)
+        sent.note(session, "combi.switched_on", combi_id)
     return go(f"/combis/{combi_id}", "activated")
 
 

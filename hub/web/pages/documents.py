@@ -157,6 +157,7 @@ async def act(item_id: PathId, action: str, sent: Acting) -> Response:
     async with sent.hub.database.tenant(sent.account.organisation_id) as session:
         item = await service.item_of(session, item_id, lock=True)
         await decide(session, sent, item, action)
+        sent.note(session, f"document.{action}", item_id, document=item.number or item.source_id)
         combi_id = item.combi_id
     if action in ("retry", "absent"):
         await run_soon(sent, combi_id)
@@ -180,6 +181,8 @@ async def act_on_many(combi_id: PathId, sent: Acting) -> Response:
         done = await service.decide_many(
             session, sent.hub, combi_id, ids[: service.BULK], action, sent.form.get("reason", "")[:500]
         )
+        if done:
+            sent.note(session, f"document.{action}", combi_id, count=done)
     if done and action in ("retry", "absent"):
         await run_soon(sent, combi_id)
     return go(back, f"many_{action}" if done else "none_allowed", done)

@@ -20,7 +20,6 @@ from hub.engine.settings import model, parse
 from hub.kit import text
 from hub.kit.database import HubSession
 from hub.kit.problem import Problem
-from hub.organisations.service import audit
 from hub.runs import repository
 from hub.runs.service import combi_of
 from hub.web import questions
@@ -94,9 +93,11 @@ async def change(combi_id: PathId, name: str, sent: Acting) -> Response:
 @router.post("/combis/{combi_id}/name")
 async def rename(combi_id: PathId, sent: Acting) -> Response:
     """Another name; empty: the names of the packages."""
+    name = sent.form.get("name", "").strip()[:200]
     async with sent.hub.database.tenant(sent.account.organisation_id) as session:
         combi = await combi_of(session, combi_id, lock=True)
-        await service.change(session, sent.hub, combi, CombiPatch(name=sent.form.get("name", "").strip()[:200]))
+        await service.change(session, sent.hub, combi, CombiPatch(name=name))
+        sent.note(session, "combi.renamed", combi_id, name=name)
     return go(f"/combis/{combi_id}/edit", "saved")
 
 
@@ -115,7 +116,7 @@ async def delete(combi_id: PathId, sent: Managing) -> Response:
     async with sent.hub.database.tenant(sent.account.organisation_id) as session:
         combi = await combi_of(session, combi_id, lock=True)
         await service.remove(session, sent.hub, combi)
-        audit(session, sent.hub.clock, combi.organisation_id, "combi.deleted", combi_id, user_id=sent.account.user_id)
+        sent.note(session, "combi.deleted", combi_id)
     return go("/", "deleted")
 
 
@@ -182,8 +183,7 @@ async def _keep(sent: Sent, combi_id: UUID, topic: Topic, found: Answers) -> dic
         async with sent.hub.database.tenant(sent.account.organisation_id) as session:
             combi = await combi_of(session, combi_id, lock=True)
             await service.change(session, sent.hub, combi, CombiPatch(**facts))
-            who = sent.account.user_id
-            audit(session, sent.hub.clock, combi.organisation_id, "combi.changed", combi_id, user_id=who)
+            sent.note(session, "combi.changed", combi_id)
     except Problem as problem:
         said = text.sentence("install.wrong.value", sent.language)
         return {error["field"].removeprefix("settings.").partition(".")[0]: said for error in problem.errors}

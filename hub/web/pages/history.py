@@ -1,5 +1,6 @@
 """The payroll journals of a combi: which were found, whether each was booked, and choosing one to be booked."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,6 @@ from hub.combis import service as combis
 from hub.engine import settings as combi_settings
 from hub.engine.choosing import NOT_CHOSEN
 from hub.kit.problem import Problem
-from hub.organisations.service import audit
 from hub.runs import repository, sentences, service
 from hub.runs.schemas import RunIn
 from hub.web.pages.combis import combi_facts, started
@@ -33,7 +33,7 @@ async def history(combi_id: PathId, visit: Visiting) -> Response:
             raise unknown("address")
         stored = await service.combi_of(session, combi_id)
         years = await repository.journal_years(session, combi_id)
-        newest = max(years, default=visit.hub.clock.today().year)
+        newest = _newest(years, visit.hub.clock.today().year)
         year = _year(visit.request.query_params.get("year", ""), newest)
         rows = await repository.journals(session, combi_id, year, MOST, undated=year == newest)
         try:
@@ -65,6 +65,8 @@ async def book(combi_id: PathId, sent: Acting) -> Response:
     async with sent.hub.database.tenant(sent.account.organisation_id) as session:
         await service.combi_of(session, combi_id)
         done = await service.decide_many(session, sent.hub, combi_id, ids[: service.BULK], "retry")
+        if done:
+            sent.note(session, "document.retry", combi_id, count=done)
     if not done:
         return go(f"/combis/{combi_id}/history", "none_allowed")
     return await started(sent, combi_id, RunIn())
@@ -75,8 +77,7 @@ async def make_file(combi_id: PathId, sent: Acting) -> Response:
     """Put what waits into a file."""
     async with sent.hub.database.tenant(sent.account.organisation_id) as session:
         made = await batches.make(session, sent.hub, combi_id)
-        who = sent.account.user_id
-        audit(session, sent.hub.clock, sent.account.organisation_id, "combi.filed", combi_id, user_id=who)
+        sent.note(session, "combi.filed", combi_id)
     return go(f"/combis/{combi_id}/history", "filed" if made.data else "nothing_to_file")
 
 
@@ -98,6 +99,11 @@ def _facts(row: Any, language: str) -> dict[str, Any]:
         "choosable": waits or row["status"] in repository.WANTING,
         "not_chosen": waits,
     }
+
+
+def _newest(years: Sequence[int], now: int) -> int:
+    """The newest year that is no test year ahead of us; what has only such shows the nearest."""
+    return max((one for one in years if one <= now), default=min(years, default=now))
 
 
 def _year(asked: str, newest: int) -> int:

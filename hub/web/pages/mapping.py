@@ -15,7 +15,6 @@ from hub.kit.problem import FieldError, Problem
 from hub.organisations.service import own_path
 from hub.runs.service import combi_of
 from hub.sdk.errors import VendorError
-from hub.web import questions
 from hub.web.pages.combis import combi_facts, run_soon
 from hub.web.pages.forms import Form
 from hub.web.pages.visit import Acting, PageRoute, Sent, Visit, Visiting, go
@@ -23,6 +22,8 @@ from hub.web.pages.visit import Acting, PageRoute, Sent, Visit, Visiting, go
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 EMPTY_ROWS = 3
+_LISTS = {"ledger_accounts": repository.accounts, "cost_centres": repository.cost_centres}
+"""What the target was last seen to have, by the table that leads to it; nobody waits for a package to see a table."""
 
 
 @router.get("/combis/{combi_id}/mappings/{table}")
@@ -41,6 +42,7 @@ async def save(combi_id: PathId, table: str, sent: Acting) -> Response:
         async with sent.hub.database.tenant(sent.account.organisation_id) as session:
             combi = await combi_of(session, combi_id, lock=True)
             await service.replace_mapping(session, sent.hub, combi, table, entries)
+            sent.note(session, "combi.mapped", combi_id, table=table)
     except ValueError:
         return await _page(sent, combi_id, table, tried=rows, wrong="too_long")
     except Problem as problem:
@@ -65,10 +67,21 @@ async def add(combi_id: PathId, table: str, sent: Acting) -> Response:
         else:
             wrong = ""
             await service.map_one(session, sent.hub, combi, table, MappingEntry(source=source, target=target))
+            sent.note(session, "combi.mapped", combi_id, source=source, target=target)
     if wrong:
         return await _page(sent, combi_id, table, tried=[(source, target)], wrong=wrong)
     await run_soon(sent, combi_id)
     return go(own_path(sent.form.get("back", f"/combis/{combi_id}/mappings/{table}")), "mapped")
+
+
+@router.post("/combis/{combi_id}/mappings/{table}/refresh")
+async def refresh(combi_id: PathId, table: str, sent: Acting) -> Response:
+    """Read the target's lists anew: what was just added there can be chosen."""
+    service.known_table(table)
+    async with sent.hub.database.tenant(sent.account.organisation_id) as session:
+        await combi_of(session, combi_id)
+    await sent.hub.engine.refresh_master(sent.account.organisation_id, combi_id)
+    return go(f"/combis/{combi_id}/mappings/{table}", "lists_read")
 
 
 async def _page(
@@ -82,17 +95,16 @@ async def _page(
     organisation = visit.account.organisation_id
     async with visit.hub.database.tenant(organisation) as session:
         combi = await combi_facts(session, combi_id, visit.language)
-        stored = await combi_of(session, combi_id)
         entries = await repository.mapping(session, combi_id, table)
-        accounts = await repository.accounts(session, combi["target"]["connection_id"])
+        target = combi["target"]["connection_id"]
+        right = await _LISTS[table](session, target) if table in _LISTS else ()
+        read_at = await repository.master_read_at(session, target) if table in _LISTS else None
     try:
-        found = await visit.hub.engine.suggest(organisation, combi_id, table)
+        found = await visit.hub.engine.suggest(organisation, combi_id, table, stored=True)
     except VendorError:  # the table can be shown and changed while a package is away
         found = []
-    known = {row["number"] for row in accounts} if table == "ledger_accounts" else set()
-    choices = [(row["number"], " ".join(filter(None, (row["number"], row["name"])))) for row in accounts]
-    if table != "ledger_accounts":
-        choices = await questions.right_side(visit.hub, stored, table)
+    known = {row["number"] for row in right}
+    choices = [(row["number"], " ".join(filter(None, (row["number"], row["name"])))) for row in right]
     rows = {entry.source: _row(entry.source, entry.target, "own", known) for entry in entries}
     for one in found:
         rows.setdefault(one.source, _row(one.source, one.target, one.origin, known))
@@ -112,6 +124,7 @@ async def _page(
         tables=TABLES,
         rows=[*first, *sorted(rows.values(), key=lambda row: (row["mark"] == "good", row["source"]))],
         choices=choices,
+        read_at=read_at,
         empty_rows=range(EMPTY_ROWS),
         wrong=wrong,
     )

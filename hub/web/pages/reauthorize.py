@@ -20,6 +20,7 @@ from hub.organisations.access import language_of
 from hub.organisations.browser import LoggedIn
 from hub.organisations.models import Role
 from hub.sdk.errors import ConfigError
+from hub.web import packages
 from hub.web.pages.forms import BadForm, read_form, way_facts
 
 router = APIRouter(include_in_schema=False)
@@ -40,7 +41,10 @@ async def reauthorize(connection_id: str, request: Request) -> Response:
 
 @router.post("/connections/{connection_id}/reauthorize")
 async def start_reauthorize(connection_id: str, request: Request) -> Response:
-    """Go to the package's consent page for a connection, or take the keys that were typed anew."""
+    """Go to the package's consent page for a connection, or take the keys that were typed anew.
+
+    `auth` moves it to another of the package's ways in; the one of now works until the other does.
+    """
     hub = hub_of(request)
     clients = cast(ConnectionClients, hub.clients)
     try:
@@ -50,8 +54,12 @@ async def start_reauthorize(connection_id: str, request: Request) -> Response:
     connection = await _own_connection(hub, visitor, connection_id) if visitor is not None else None
     if visitor is None or connection is None or visitor.role == Role.reader:
         return html.message(request, 404, "web.not_found")
-    if connection.auth != "oauth":
-        return await _retyped(request, clients, visitor, connection, form)
+    manifest = registry.get(connection.connector).manifest
+    way = way_in(manifest, form.get("auth") or connection.auth)
+    if way is None:
+        return html.message(request, 404, "web.not_found")
+    if way.kind != "oauth":
+        return await _retyped(request, clients, visitor, connection, way.kind, form)
     secret = browsers.binding(hub, request) or html.new_secret()
     try:
         async with hub.database.system() as session:
@@ -64,28 +72,43 @@ async def start_reauthorize(connection_id: str, request: Request) -> Response:
 
 
 def _reauthorize_page(
-    request: Request, visitor: LoggedIn, connection: Connection, problem: Problem | None = None
+    request: Request,
+    visitor: LoggedIn,
+    connection: Connection,
+    tried: str = "",
+    form: dict[str, str] | None = None,
+    problem: Problem | None = None,
 ) -> Response:
-    way = way_in(registry.get(connection.connector).manifest, connection.auth)
+    manifest, language = registry.get(connection.connector).manifest, language_of(request)
+    ways = sorted(manifest.auth, key=lambda way: way.kind != connection.auth)
+    known = {f"fields.{name}": str(value) for name, value in connection.fields.items()}
     return html.page(
         request,
         "reauthorize.html",
         problem.status if problem else 200,
+        may_act=visitor.role != Role.reader,
         connection=connection,
-        package=service.title_of(connection.connector),
-        fields=way_facts(way)["fields"] if way is not None and way.typed else [],
-        problem=" ".join([problem.title, *(error["message"] for error in problem.errors)]) if problem else "",
-        csrf=visitor.csrf,
+        package=manifest.title,
+        ways=[way_facts(way) for way in ways],
+        tried=tried,
+        given={**known, **(form or {})},
+        problem=packages.refusal(problem, manifest.title, language) if problem else "",
+        wrong=packages.wrong_fields(problem, manifest.title, language) if problem else {},
     )
 
 
 async def _retyped(
-    request: Request, clients: ConnectionClients, visitor: LoggedIn, connection: Connection, form: dict[str, str]
+    request: Request,
+    clients: ConnectionClients,
+    visitor: LoggedIn,
+    connection: Connection,
+    way: str,
+    form: dict[str, str],
 ) -> Response:
     """Keys typed anew for a connection that stands: tried first, then kept."""
     given = {name.removeprefix("fields."): value for name, value in form.items() if name.startswith("fields.")}
     try:
-        asked = connecting.rewanted(connection, connection.auth, given)
+        asked = connecting.rewanted(connection, way, given)
         identity = await connecting.tried(clients, asked, str(connection.id), language_of(request))
         async with clients.database.tenant(visitor.organisation_id) as session:
             locked = await repository.locked(session, connection.id)
@@ -93,7 +116,7 @@ async def _retyped(
                 return html.message(request, 404, "web.not_found")
             await connecting.renew_key(session, clients, locked, asked, identity)
     except Problem as problem:
-        return _reauthorize_page(request, visitor, connection, problem)
+        return _reauthorize_page(request, visitor, connection, way, form, problem)
     package = service.title_of(connection.connector)
     return html.message(request, 200, "connections.page.connected", package=package, who=identity.name)
 

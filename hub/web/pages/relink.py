@@ -19,7 +19,6 @@ from hub.engine.models import Combi
 from hub.kit.problem import Problem
 from hub.organisations import browser as browsers
 from hub.organisations import html
-from hub.organisations.service import audit
 from hub.runs.service import combi_of
 from hub.web import packages
 from hub.web.pages.combis import combi_facts
@@ -54,8 +53,7 @@ async def choose(combi_id: PathId, side: Side, sent: Acting) -> Response:
             combi = await combi_of(session, combi_id, lock=True)
             _package(combi, side)
             await service.change(session, sent.hub, combi, CombiPatch(**patch))
-            who = sent.account.user_id
-            audit(session, sent.hub.clock, combi.organisation_id, "combi.relinked", combi_id, user_id=who, side=side)
+            sent.note(session, "combi.relinked", combi_id, side=side)
     except Problem as problem:
         if any(error["code"] == "other_administration" for error in problem.errors):
             return await _page(sent, combi_id, side, str(chosen), status=422)
@@ -96,8 +94,7 @@ async def remove(combi_id: PathId, sent: Acting) -> Response:
     async with sent.hub.database.tenant(sent.account.organisation_id) as session:
         combi = await combi_of(session, combi_id, lock=True)
         await service.change(session, sent.hub, combi, CombiPatch(side_connection_id=None))
-        who = sent.account.user_id
-        audit(session, sent.hub.clock, combi.organisation_id, "combi.relinked", combi_id, user_id=who, side="side")
+        sent.note(session, "combi.side_removed", combi_id)
     return go(f"/combis/{combi_id}/edit", "saved")
 
 

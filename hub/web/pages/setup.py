@@ -25,7 +25,6 @@ from hub.engine.recipe import Recipe
 from hub.engine.settings import CombiSettings, parse
 from hub.kit import text
 from hub.kit.problem import Problem
-from hub.organisations.service import audit
 from hub.runs import repository as run_repository
 from hub.runs import sentences
 from hub.runs import service as runs
@@ -162,7 +161,7 @@ async def install(combi_id: PathId, sent: Acting) -> Response:
         locked = await runs.combi_of(session, combi_id, lock=True)
         if locked.status == CombiStatus.draft:
             await service.activate(hub, locked, findings, sent.language)
-            audit(session, hub.clock, organisation, "combi.activated", combi_id, user_id=sent.account.user_id)
+            sent.note(session, "combi.activated", combi_id)
             await session.flush()
             await runs.start(session, hub, combi_id, RunIn())
     return RedirectResponse(draft.path("running"), 303)

@@ -14,17 +14,23 @@ from starlette.responses import RedirectResponse, Response
 
 from hub.combis import errors
 from hub.engine.hub import Hub, hub_of
+from hub.kit.database import HubSession
 from hub.kit.problem import Problem, on_http_exception
-from hub.kit.text import known
+from hub.kit.text import known, sentence
 from hub.organisations import browser as browsers
 from hub.organisations import html
 from hub.organisations.access import language_of
 from hub.organisations.browser import LoggedIn
 from hub.organisations.models import Role
+from hub.organisations.service import audit
 from hub.sdk.errors import VendorError
 from hub.web.pages.forms import BadForm, Form, read_form
 
 _log = structlog.get_logger(__name__)
+
+
+_IN_ENGLISH = frozenset(("invalid", "not_active", "changed_meanwhile"))
+"""Problems whose details are for programmers."""
 
 
 class NobodyHere(Exception):
@@ -90,7 +96,12 @@ def problem_page(request: Request, problem: Problem) -> Response:
     if problem.status == 404:
         return html.message(request, 404, "web.not_found")
     key = f"web.problem.{problem.code}"
-    details = [problem.detail or "", *(error["message"] for error in problem.errors)]
+    language = language_of(request)
+    details = [] if problem.code in _IN_ENGLISH else [problem.detail or ""]
+    for error in problem.errors:
+        wrong = f"install.wrong.{error['code']}"
+        plain = wrong if known(wrong) else "install.wrong.value"
+        details.append(sentence(plain, language, {"package": ""}) if problem.code == "invalid" else error["message"])
     return html.page(
         request,
         "problem.html",
@@ -141,6 +152,11 @@ class Sent(Visit):
     """A form of ours that somebody sent who may act."""
 
     form: Form
+
+    def note(self, session: HubSession, action: str, subject: object, **facts: Any) -> None:
+        """Keep who did this in the audit log; it commits together with the deed."""
+        account = self.account
+        audit(session, self.hub.clock, account.organisation_id, action, subject, user_id=account.user_id, **facts)
 
 
 async def _visit(request: Request) -> Visit:

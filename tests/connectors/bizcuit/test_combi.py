@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2 as httpx
 import pytest
 from lxml import etree
 from sqlalchemy import text
