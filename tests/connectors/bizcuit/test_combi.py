@@ -16,6 +16,7 @@ from connectors.nmbrs import rest
 from connectors.nmbrs.sandbox import PEOPLE, NmbrsSandbox, payment_file
 from hub.combis import portable
 from hub.config import Config
+from hub.engine import points
 from hub.engine.models import Combi, Run
 from hub.kit.embedded import Services
 from tests.connectors.nmbrs.stage import BASE, Office, an_office
@@ -509,3 +510,32 @@ async def test_what_is_shown_of_salaries_names_no_people(office: Office, bizcuit
     shown += [await office.call("GET", f"/combis/{combi}/{what}") for what in ("log", "statistics")]
     words = str(shown)
     assert not [one for one in (*IBANS, "Voorbeeld") if one in words]
+
+
+class Died(BaseException):
+    """A worker that is no more."""
+
+
+@pytest.mark.parametrize("point", points.ALL[:6])
+async def test_a_worker_that_dies_while_it_offers_offers_nothing_twice(
+    office: Office, bizcuit: BizcuitSandbox, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    combi = await linked(office, flows=["journals"])
+    await office.run(combi)
+    await office.settings(combi, flows=None)
+    run = await started(office, combi)
+
+    def deadly(name: str) -> None:
+        if name == point:
+            raise Died(point)
+
+    with monkeypatch.context() as mortal:
+        mortal.setattr(points, "reach", deadly)
+        with pytest.raises(Died):
+            await office.slice()
+    await office.rows_changed("UPDATE run SET lease_until = clock_timestamp() - interval '1 second'")
+    await office.finish(run)
+
+    assert len(bizcuit.proposals()) == 4
+    assert set((await salaries(office)).values()) == {"booked"}
+    assert not [one for one in IBANS if one in await stored(office)]

@@ -110,6 +110,18 @@ async def test_a_lost_answer_is_unknown_and_the_proposal_is_found(box: BizcuitSa
     assert await WRITER.find(http, key(), PAYLOAD) is not None
 
 
+async def test_an_offer_that_stands_under_our_reference_with_another_day_is_ours(
+    box: BizcuitSandbox, http: Http
+) -> None:
+    first = await WRITER.write(http, PAYLOAD, key())
+    later = {**PAYLOAD, "body": {**PAYLOAD["body"], "requestedExecutionDate": "2035-02-27"}}
+
+    again = await WRITER.write(http, later, key())
+
+    assert (again.ref, again.existed) == (first.ref, True)
+    assert len(box.proposals()) == 1
+
+
 async def test_an_account_whose_link_ended_is_refused_before_anything_is_offered(
     box: BizcuitSandbox, http: Http
 ) -> None:
