@@ -8,7 +8,12 @@ import pytest
 import yaml
 
 from hub import app
+from hub.batches.models import FileBatch
+from hub.connections.models import InstallLink
 from hub.engine.models import ItemStatus
+from hub.kit.ids import new_id
+from hub.notifications.models import WebhookDelivery, WebhookEndpoint
+from hub.organisations.models import Membership, User
 from tests.combis.stage import Stage, Tenant, ours, stage, theirs
 
 __all__ = ["ours", "stage", "theirs"]
@@ -53,13 +58,30 @@ async def _theirs(stage: Stage, theirs: Tenant) -> dict[str, str]:
     combi = await stage.combi(theirs)
     item = stage.item(combi, "SECRET-1", status=ItemStatus.finding)
     run = stage.run(combi, finished_at=stage.clock.now(), outcome=2000)
-    await stage.put(item, run)
+    facts: dict[str, Any] = {"organisation_id": theirs.id, "created_at": stage.clock.now()}
+    endpoint = WebhookEndpoint(
+        id=new_id(stage.clock), url="https://secret-1.example", secret=b"x", updated_at=stage.clock.now(), **facts
+    )
+    delivery = WebhookDelivery(id=new_id(stage.clock), endpoint_id=endpoint.id, type="SECRET-1", subject="x", **facts)
+    link = InstallLink(id=new_id(stage.clock), name="SECRET-1", source="simplicate", target="minox", **facts)
+    person = User(id=new_id(stage.clock), email=f"{new_id(stage.clock)}@secret-1.example", created_at=stage.clock.now())
+    member = Membership(id=new_id(stage.clock), user_id=person.id, **facts)
+    batch = FileBatch(
+        id=new_id(stage.clock), combi_id=combi.id, target="finmaster:SECRET-1", stream="journals", number=1, year=2026,
+        made_on=stage.clock.today(), recipe="loket-finmaster", **facts,
+    )  # fmt: skip
+    await stage.put(item, run, endpoint, delivery, link, person, member, batch)
     return {
         "combi_id": str(combi.id),
         "item_id": str(item.id),
         "run_id": str(run.id),
         "connection_id": str(theirs.source),
         "key_id": str(theirs.key_id),
+        "endpoint_id": str(endpoint.id),
+        "delivery_id": str(delivery.id),
+        "link_id": str(link.id),
+        "member_id": str(member.id),
+        "batch_id": str(batch.id),
     }
 
 
@@ -69,18 +91,33 @@ async def test_nothing_of_another_organisation_is_found(
 ) -> None:
     ids = await _theirs(stage, theirs)
     names = {part[1:-1] for part in path.split("/") if part.startswith("{")}
-    others = {"name": "simplicate", "recipe_id": "simplicate-minox", "field": "journal", "table": "ledger_accounts"}
-    values = {name: ids.get(name) or others.get(name) or str(UUID(int=7)) for name in names}
+    others = {"name": "simplicate", "recipe_id": "simplicate-minox", "field": "journal", "table": "ledger_accounts",
+              "form": "csv"}  # fmt: skip
+    assert names <= ids.keys() | others.keys(), "say what another organisation has of this"
 
-    answer = await ours.api.request(method, path.format_map(values), json=BODIES.get((method, path), {}))
+    answer = await ours.api.request(method, path.format_map(others | ids), json=BODIES.get((method, path), {}))
 
-    assert "SECRET-1" not in answer.text
+    assert "SECRET-1" not in answer.text.upper()
     assert not any(one in answer.text for one in (ids["combi_id"], ids["item_id"], ids["run_id"], str(theirs.source)))
     if names - set(others):
         assert answer.status_code == 404, answer.text
         assert answer.json()["code"] == "not_found"
     else:
         assert answer.status_code < 500, answer.text
+
+
+async def test_a_file_of_another_organisation_is_not_had_by_way_of_a_combi_of_ones_own(
+    stage: Stage, ours: Tenant, theirs: Tenant
+) -> None:
+    ids = await _theirs(stage, theirs)
+    facts = {"recipe": "loket-finmaster", "settings": {"administrations": {"a": "SECRET-1"}}}
+    mine = await stage.combi(ours, **facts)
+
+    listed = await ours.api.get(f"/v1/combis/{mine.id}/batches")
+    fetched = await ours.api.get(f"/v1/combis/{mine.id}/batches/{ids['batch_id']}/csv")
+
+    assert listed.json() == {"data": [], "waiting": 0}
+    assert fetched.status_code == 404
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)

@@ -22,6 +22,7 @@ PATH = "/sandbox/payment_proposals"
 OVER = ("executed", "rejected", "failed", "withdrawn", "emptied", "expired")
 STATES = ("offered", "approved", "sent", *OVER)
 NAME, REMITTANCE, REFERENCE = 70, 140, 35
+CONFLICT = 409
 _ALLOWED = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/-?:().,'+ ")
 
 
@@ -117,7 +118,12 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
     except RecordRejected as refused:
         if refused.key == "not_found":
             raise RecordRejected("bizcuit.no_interface") from refused
-        raise
+        taken = refused.exchange is not None and refused.exchange.status == CONFLICT
+        stands = await find(http, key, payload) if taken and not refused.key.startswith("bizcuit.") else None
+        if stands is None:
+            raise
+        # An offer whose answer was lost, found by no search until now: the day in it may have been another (5.3).
+        return stands
     if not said(answer, "proposalRef"):
         raise OutcomeUnknown("bizcuit.unclear_answer")
     return _receipt(answer, payload, key)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from connectors.eaccounting import articles, company, customers, drafts, invoices, journals, payments
+from connectors.eaccounting import alike, articles, company, customers, drafts, invoices, journals, payments
 from connectors.eaccounting.refusal import refusal
 from connectors.eaccounting.settings import EaccountingSettings
 from hub.sdk.connector import Connector, Settlements, TargetWriter
@@ -27,6 +27,7 @@ CONNECTOR = Connector(
             claim=invoices.claim,
             account=articles.account,
             find=drafts.find,
+            alike=alike.alike,
             write=drafts.write,
             update=drafts.update,
             index=drafts.index,

@@ -33,7 +33,7 @@ async def find(http: Http, key: Key, payload: Payload) -> Receipt | None:
     if not stands:
         return None
     receipt = _receipt(stands, payload, existed=True)
-    unfinished = place == DRAFTS and _rows_of(stands) == _rows_of(payload["body"])
+    unfinished = place == DRAFTS and rows_of(stands) == rows_of(payload["body"])
     return await _converted(http, payload, receipt, key.mark) if unfinished else receipt
 
 
@@ -141,10 +141,11 @@ async def index(http: Http, _: str, since: date | None, __: Settings) -> AsyncIt
     for place in PLACES:
         async for records, _total_of_all in pages(http, place):
             late = [row for row in records if since is None or (day(row.get("InvoiceDate")) or since) >= since]
-            yield [one for row in late if ident(row.get("Id")) for one in _existing(row)]
+            yield [one for row in late if ident(row.get("Id")) for one in existing(row)]
 
 
-def _existing(row: Raw) -> Iterator[Existing]:
+def existing(row: Raw) -> Iterator[Existing]:
+    """A document as it stands, once per number that its references hold."""
     words = f"{text(row.get('OurReference'))} {text(row.get('YourReference'))}".split()
     numbers = dict.fromkeys(one.strip(",;()") for one in words if any(map(str.isdecimal, one)) and one[:1] != "#")
     own, mark = ident(row.get("Id")), mark_of(row)
@@ -189,7 +190,7 @@ def total_of(row: Raw) -> Decimal | None:
     return -abs(found) if found is not None and flag(row.get("IsCreditInvoice")) else found
 
 
-def _total(row: Raw, payload: Payload) -> Decimal | None:
+def total_as_ours(row: Raw, payload: Payload) -> Decimal | None:
     """The total as ours counts it: a draft may show it without VAT (unknown, dossier 8.4)."""
     total, vat, ours = total_of(row), amount(row.get("TotalVatAmount")), Decimal(str(payload["total"]))
     net = Decimal(str(payload["net"]))
@@ -204,10 +205,10 @@ def _label(row: Raw) -> str:
 
 def _receipt(row: Raw, payload: Payload, *, existed: bool = False) -> Receipt:
     own = ident(row.get("Id"))
-    return Receipt(own, _label(row), _total(row, payload), mark_of(row) or own, existed, (), _fingerprint(row))
+    return Receipt(own, _label(row), total_as_ours(row, payload), mark_of(row) or own, existed, (), _fingerprint(row))
 
 
-def _rows_of(row: Raw) -> list[tuple[str, ...]] | None:
+def rows_of(row: Raw) -> list[tuple[str, ...]] | None:
     """What people change on the rows; None when they are not shown in full."""
     rows, found = row.get("Rows"), list[tuple[str, ...]]()
     for one in rows if isinstance(rows, list | tuple) else [None]:
@@ -223,6 +224,6 @@ def _rows_of(row: Raw) -> list[tuple[str, ...]] | None:
 
 def _fingerprint(row: Raw) -> str:
     """Over what people change on a draft; empty when the answer does not show it in full."""
-    rows, total = _rows_of(row), total_of(row)
+    rows, total = rows_of(row), total_of(row)
     parts = [text(row.get("CustomerId")).lower(), text(total), text(amount(row.get("TotalVatAmount"))), str(rows)]
     return "" if rows is None or total is None else hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

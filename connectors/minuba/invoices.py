@@ -3,13 +3,13 @@
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from urllib.parse import quote
 
 from connectors.minuba import profile
 from connectors.minuba.account import COMPANY
-from connectors.minuba.listing import Query, changes, identity, listed
+from connectors.minuba.listing import Query, changes, identity, listed, sums
 from connectors.minuba.reading import Named, day, flag, number, text, word
 from connectors.minuba.settings import own
 from hub.accounting.documents import (
@@ -24,8 +24,8 @@ from hub.accounting.documents import (
     VatTreatment,
 )
 from hub.accounting.money import CENT, ZERO, cents
-from hub.sdk.connector import File, Page, Raw, Since, SourceStream, Whole
-from hub.sdk.errors import ConfigError, Malformed, RecordRejected
+from hub.sdk.connector import Cursor, File, Page, Raw, Since, SourceStream, Whole
+from hub.sdk.errors import ConfigError, Malformed, RecordRejected, TransientError
 from hub.sdk.http import Http
 from hub.sdk.settings import Settings
 
@@ -44,6 +44,8 @@ FORMS: Sequence[Sequence[Query]] = (
 """How the invoices may be asked for, the best first. Approved before paid: one that is paid meanwhile is not missed."""
 WHOLE_FORMS = 4
 """The first so many forms ask for everybody's invoices in every state that a booked one can have."""
+ONE_LIST = {0: 2, 1: 3}
+"""By a form of two lists the one that asks for the same without a state."""
 AGAIN_AFTER_S = 30 * 60
 """An invoice that vanished was missed twice, at least half an hour apart (dossier 3, good practice seen)."""
 TREATMENTS = (
@@ -63,27 +65,59 @@ SHOWN = {
 async def read(http: Http, since: Since, _settings: Settings) -> AsyncIterator[Page]:
     """Invoices that are new or different among all approved and paid ones; `map` judges each record."""
     cursor = since.cursor or {}
-    form, found = await _asked(http, cursor.get("form", 0))
-    # An answer without any invoice is no proof that all of them are gone: its empty forms are not known.
-    known = frozenset(map(identity, found)) if form < WHOLE_FORMS else frozenset()
-    wholes = (Whole("", known, AGAIN_AFTER_S),) if known else ()
-    for page in changes(found, cursor, {"form": form}, wholes):
+    today = (since.today or datetime.now(UTC).date()).isoformat()
+    this_day = cursor.get("day") == today
+    looked = this_day and bool(cursor.get("one_list")) and not since.thorough
+    if looked and (same := await _unchanged(http, cursor)):
+        yield Page((), cursor, _wholes(same))
+        return
+    form, found, filled = await _asked(http, cursor.get("form", 0))
+    # One list that differs from both, while they did not change, leaves something out: it is of no use today.
+    useless = (this_day and cursor.get("useless", False)) or (looked and sums(found) == cursor.get("buckets"))
+    one_list = form in ONE_LIST and filled and not useless
+    facts = {"form": form, "day": today, "one_list": one_list, "useless": useless}
+    wholes = _wholes(frozenset(map(identity, found))) if form < WHOLE_FORMS else ()
+    for page in changes(found, cursor, facts, wholes):
         yield page
 
 
-async def _asked(http: Http, known: int) -> tuple[int, list[Raw]]:
-    """All invoices, and the form of the question that was understood. Raises ConfigError when none is."""
+def _wholes(known: frozenset[str]) -> tuple[Whole, ...]:
+    """An answer without any invoice is no proof that all of them are gone: its empty forms are not known."""
+    return (Whole("", known, AGAIN_AFTER_S),) if known else ()
+
+
+async def _unchanged(http: Http, cursor: Cursor) -> frozenset[str]:
+    """All invoices, when one list without a state shows what both lists last held and nothing else but drafts.
+
+    Only used to learn that nothing changed: whatever it leaves out or adds has both lists asked again.
+    """
+    try:
+        (query,) = FORMS[ONE_LIST[cursor["form"]]]
+        shown = [row async for page in listed(http, profile.INVOICE, query) for row in page]
+    except (RecordRejected, TransientError):
+        return frozenset()
+    stand = [row for row in shown if word(Named(row).value(*profile.STATE)) not in profile.DRAFT_WORDS]
+    return frozenset(map(identity, stand)) if sums(stand) == cursor.get("buckets") else frozenset()
+
+
+async def _asked(http: Http, known: int) -> tuple[int, list[Raw], bool]:
+    """The form of the question that was understood, all invoices, and whether there were some of every state.
+
+    Raises ConfigError when no form is understood.
+    """
     refused: RecordRejected | None = None
     for form in dict.fromkeys((known if 0 <= known < len(FORMS) else 0, *range(len(FORMS)))):
         found: dict[str, Raw] = {}
+        filled = True
         try:
             for query in FORMS[form]:
-                async for page in listed(http, profile.INVOICE, query):
-                    found.update({identity(row): row for row in page})
+                rows = {identity(row): row async for page in listed(http, profile.INVOICE, query) for row in page}
+                filled = filled and bool(rows)
+                found.update(rows)
         except RecordRejected as error:
             refused = refused or error
             continue
-        return form, list(found.values())
+        return form, list(found.values()), filled
     words = refused.words if refused else ""
     raise ConfigError("minuba.invoices_unavailable", words=words, resource=profile.INVOICE) from refused
 

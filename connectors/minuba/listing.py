@@ -100,7 +100,7 @@ def _counted(facts: Named) -> dict[str, int]:
 
 
 def changes(
-    found: Iterable[Raw], cursor: Cursor, facts: Mapping[str, Any], wholes: tuple[Whole, ...] = ()
+    found: Sequence[Raw], cursor: Cursor, facts: Mapping[str, Any], wholes: tuple[Whole, ...] = ()
 ) -> Iterator[Page]:
     """What is new or different since the cursor, in pages that each carry how far that brings us; the last one says
     what they prove to be all there is.
@@ -109,22 +109,32 @@ def changes(
     what the cursor remembers. A bucket in which anything differs is given in full: no date is trusted, and an invoice
     that turns up late with an earlier one is seen. What vanished is only noticed by its bucket: absence proves nothing.
     """
-    buckets: dict[str, list[Raw]] = {}
-    for row in {identity(row): row for row in found}.values():
-        buckets.setdefault(f"{_digest(identity(row)) % BUCKETS:02x}", []).append(row)
-    sums = {name: f"{_sum(members):016x}" for name, members in buckets.items()}
+    buckets = _buckets(found)
+    now = sums(found)
     known: Mapping[str, str] = cursor.get("buckets") or {}
     reached = dict(known)
     waiting: list[Raw] = []
-    for name in sorted(sums):
-        if known.get(name) == sums[name]:
+    for name in sorted(now):
+        if known.get(name) == now[name]:
             continue
         waiting += buckets[name]
-        reached[name] = sums[name]
+        reached[name] = now[name]
         if len(waiting) >= PAGE:
             yield Page(waiting, {**facts, "buckets": dict(reached)})
             waiting = []
-    yield Page(waiting, {**facts, "buckets": sums}, wholes)
+    yield Page(waiting, {**facts, "buckets": now}, wholes)
+
+
+def sums(found: Iterable[Raw]) -> dict[str, str]:
+    """What a cursor remembers of a listing: the same in whatever order it comes, another for any difference in it."""
+    return {name: f"{_sum(members):016x}" for name, members in _buckets(found).items()}
+
+
+def _buckets(found: Iterable[Raw]) -> dict[str, list[Raw]]:
+    buckets: dict[str, list[Raw]] = {}
+    for row in {identity(row): row for row in found}.values():
+        buckets.setdefault(f"{_digest(identity(row)) % BUCKETS:02x}", []).append(row)
+    return buckets
 
 
 def _digest(words: str) -> int:

@@ -70,6 +70,7 @@ class MinubaSandbox(Sandbox):
             "page_size": 100,
             "ignored_filters": [],
             "refused_filters": [],
+            "stateless": "whole",  # whole | refused | unpaid | short: what invoices are listed without a state
             "refused_includes": [],
             "lines": "always",  # always | include: only when asked to embed them
             "invoices": True,  # False: the resource does not exist
@@ -238,7 +239,8 @@ class MinubaSandbox(Sandbox):
         for at in range(invoices):
             day = f"2026-{at % 9 + 1:02d}-{at % 28 + 1:02d}"
             line = material(f"ART-{at % articles:03d}", "2", str(10 + at % 90))
-            self.add_invoice(line, client=owners[at % customers], day=day, number=30000001 + at)
+            paid = "paid" if at % 3 else "approved"
+            self.add_invoice(line, client=owners[at % customers], day=day, number=30000001 + at, state=paid)
 
     def seed(self) -> None:
         """An installation company: a dozen invoices of every kind, their orders and PDFs."""
@@ -434,7 +436,20 @@ class MinubaSandbox(Sandbox):
             if all(one.get(name) == value for name, value in wanted.items())
             and (everybody or not self.switches["own_only"] or one.get("owner", user) == user)
         ]
+        if resource == "Invoice" and "state" not in asked:
+            found = self._stateless(found)
         return self._page(resource, found, includes, paging, request)
+
+    def _stateless(self, found: list[Record]) -> list[Record]:
+        match self.switches["stateless"]:
+            case "refused":
+                raise Refused(400, "state is required")
+            case "unpaid":
+                return [one for one in found if one["state"] != "paid"]
+            case "short":
+                return found[:5]
+            case _:
+                return found
 
     def _page(
         self, resource: str, found: Sequence[Record], includes: set[str], paging: Mapping[str, str], request: Request

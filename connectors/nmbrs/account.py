@@ -1,15 +1,23 @@
 """Who is connected, and its companies under names that both of Nmbrs' APIs know (dossier 2, 4, 6, 7)."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from connectors.nmbrs import rest, soap
 from connectors.nmbrs.transport import Company, Transport
 from hub.sdk.connector import Identity, Options
-from hub.sdk.errors import ConfigError
+from hub.sdk.errors import ConfigError, VendorError
 from hub.sdk.http import Http
 from hub.sdk.settings import Option
+
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+TRACED, TRACES = 2, 12
+"""Of how many companies, and of how many runs of each of their years, is kept when they were made."""
+_MADE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:(\d\d:\d\d).*")
 
 
 def transport(http: Http) -> Transport:
@@ -34,7 +42,8 @@ async def identify(http: Http) -> Identity:
         owners = {one.debtor or one.id for one in found}
         tenant = known if known in owners else min(owners)
     name = found[0].name if len(found) == 1 else tenant if http.way == "key" else f"{found[0].name} (+{len(found) - 1})"
-    return Identity(tenant, name or tenant, email, email, tuple(sorted({mark(one) for one in found})))
+    marks = tuple(sorted({mark(one) for one in found}))
+    return Identity(tenant, name or tenant, email, email, marks, tuple(await _traces(http, found)))
 
 
 async def _looked_up(http: Http, known: str) -> str:
@@ -50,6 +59,26 @@ def mark(company: Company) -> str:
     """By what a company is recognised over both APIs: its number and its name, whatever the case and the signs."""
     plain = "".join(letter for letter in company.name.casefold() if letter.isalnum())
     return f"{company.number} {plain}"
+
+
+async def _traces(http: Http, found: Sequence[Company]) -> list[str]:
+    """When the first runs of this year and the last were made, in minutes and seconds: of hours the zone is unknown.
+
+    A copy of an environment has companies of the same number and name; its runs were not made in the same second.
+    """
+    this_year = datetime.now(AMSTERDAM).year
+    traces: list[str] = []
+    for company in sorted(found, key=mark)[:TRACED]:
+        for year in (this_year - 1, this_year):
+            try:
+                listed = await transport(http).runs(http, company.id, year)
+            except VendorError:  # Nothing is concluded from what may not be seen.
+                return traces
+            made = [(one.first, one.last, one.number, _MADE.fullmatch(one.made_at)) for one in listed.runs]
+            traces += sorted(
+                f"{mark(company)}/{year}={first}-{last}:{number}@{at[1]}" for first, last, number, at in made if at
+            )[:TRACES]
+    return traces
 
 
 async def named(http: Http, chosen: Sequence[str] = (), held: Mapping[str, str] | None = None) -> dict[str, Company]:

@@ -8,11 +8,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import httpx2
 
-from hub.sdk.http import new_client
-from hub.sdk.wire import Wire
+from hub.sdk.http import Network, new_client
+
+LIBRARIES: Mapping[str, Any] = {"httpx": httpx, "httpx2": httpx2}
+"""With what the bare loop can be made: the library that was asked for, and its successor, which the hub uses."""
 
 _KEPT = ("authorization", "authentication-key", "authentication-secret", "content-type", "accept")
 
@@ -30,15 +34,15 @@ class Call:
     end: float = 0
 
 
-class Recorder(Wire):
+class Recorder(Network):
     """A transport that writes down what goes through it."""
 
     def __init__(self) -> None:
-        super().__init__(max_connections=200, max_idle=50)
+        super().__init__()
         self.calls: list[Call] = []
         self.client = new_client(self)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Sends it on."""
         headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
         content = base64.b64encode(request.content).decode()
@@ -77,11 +81,11 @@ def stretches(calls: Sequence[Call]) -> list[tuple[int, list[Call]]]:
     return joined
 
 
-async def replay(recorded: str) -> dict[str, float]:
-    """Makes the calls again, reads every answer as JSON, and keeps nothing."""
+async def replay(recorded: str, library: str) -> dict[str, float]:
+    """Makes the calls again with one of `LIBRARIES`, reads every answer as JSON, and keeps nothing."""
     plan = stretches([Call(**one) for one in json.loads(recorded)])
     failed = 0
-    async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
+    async with LIBRARIES[library].AsyncClient(timeout=30, trust_env=False) as client:
         began, cpu = time.perf_counter(), time.process_time()
         for width, calls in plan:
             waiting = iter(calls)
@@ -100,4 +104,4 @@ async def replay(recorded: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(replay(Path(sys.argv[1]).read_text()))), flush=True)
+    print(json.dumps(asyncio.run(replay(Path(sys.argv[1]).read_text(), sys.argv[2]))), flush=True)

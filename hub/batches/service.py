@@ -134,6 +134,7 @@ async def _out(session: HubSession, shelf: _Shelf, found: Sequence[FileBatch]) -
                 created_at=one.created_at,
             )
             for one in found
+            if one.stream in shelf.files  # of a third connection that was taken away nothing is shown
         ],
         waiting=await repository.count_waiting(session, shelf.targets, list(shelf.files)),
     )

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, RowMapping, text
+from sqlalchemy import ColumnClause, CursorResult, RowMapping, column, text
 from sqlmodel import col, select
 
 from hub.engine.models import Mapping
 from hub.kit.database import HubSession
 
+SIDES = ("source", "target", "side")
 COUNTED = ("waiting", "unknown", "finding", "rejected", "changed")
 MOST = 100
 
@@ -37,8 +38,19 @@ _ROW = f"""SELECT c.id, c.recipe, c.name, c.status, nullif(c.reason, 'null') AS 
     CROSS JOIN LATERAL (SELECT count(*) AS n
       FROM (SELECT 1 FROM item WHERE combi_id = c.id AND status = one LIMIT {MOST}) AS seen) AS found) AS few
   ORDER BY c.id DESC"""
-_ONE = text(_ROW % "id = :id")
-_PAGE = text(_ROW % "id < :before AND (cast(:status AS text) IS NULL OR status = :status)")
+_COLUMNS: list[ColumnClause[Any]] = [
+    column(name)
+    for name in (
+        *("id", "recipe", "name", "status", "reason", "schedule", "start_date", "version", "created_at", "updated_at"),
+        "next_run_at",
+        *(f"{side}_{fact}" for side in SIDES for fact in ("connection_id", "connector", "status", "name")),
+        *("run_id", "run_outcome", "run_reason", "run_finished_at", "going_on"),
+        *COUNTED,
+    )
+]
+# With the columns named, what their names mean is found out once, and not for each page.
+_ONE = text(_ROW % "id = :id").columns(*_COLUMNS)
+_PAGE = text(_ROW % "id < :before AND (cast(:status AS text) IS NULL OR status = :status)").columns(*_COLUMNS)
 
 
 async def row(session: HubSession, combi_id: UUID) -> RowMapping | None:

@@ -39,14 +39,21 @@ def shared(ours: Collection[str], theirs: Collection[str]) -> int:
     return both if both * 2 >= min(len(set(ours)), len(set(theirs))) else 0
 
 
+def contradicted(ours: Collection[str], theirs: Collection[str]) -> bool:
+    """True when both tell of some of the same places (`Identity.traces`) and agree on nothing there."""
+    places = {one.partition("=")[0] for one in ours} & {one.partition("=")[0] for one in theirs}
+    return bool(places) and not set(ours) & set(theirs)
+
+
 async def recognised(
     session: AsyncSession, organisation_id: UUID, connector: str, way: str, identity: Identity, but: UUID
 ) -> Connection | None:
     """Another connection of this organisation, also a removed one, with the customer that came in.
 
     Those that stand go first, then the newest. None when the marks fit several customers equally well: they cannot be
-    told apart. Who asks next about this package waits until this transaction ends: two consents at once become one
-    connection.
+    told apart. One that works and is known by its marks alone must not be contradicted by its traces either: it may be
+    the copy of an environment, and would be taken over. Who asks next about this package waits until this transaction
+    ends: two consents at once become one connection.
     """
     turn = f"{organisation_id}/{connector}"
     await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:turn, 0))"), {"turn": turn})
@@ -61,12 +68,18 @@ async def recognised(
         )
         .order_by(col(Connection.id).desc())
     )
-    same = [one for one in found if is_same(one, way, identity)]
+    same = [one for one in found if is_same(one, way, identity) and not _copied(one, way, identity)]
     best = max((_likeness(one, way, identity) for one in same), default=0)
     same = [one for one in same if _likeness(one, way, identity) == best]
     if len({one.tenant for one in same}) > 1:
         return None
     return min(same, key=lambda one: one.status == ConnectionStatus.revoked, default=None)
+
+
+def _copied(connection: Connection, way: str, identity: Identity) -> bool:
+    by_name = identity.tenant in (known_as(connection, way), connection.tenant)
+    works = connection.status == ConnectionStatus.active
+    return works and not by_name and contradicted(_told(connection, "traces"), identity.traces)
 
 
 def _likeness(connection: Connection, way: str, identity: Identity) -> int:
@@ -90,6 +103,7 @@ def take(connection: Connection, way: str, identity: Identity, earlier: Connecti
         "user": identity.user,
         "known_as": known | {way: identity.tenant},
         "marks": list(identity.marks),
+        "traces": list(identity.traces),
     }
 
 
@@ -97,9 +111,14 @@ def stored(connection: Connection) -> Identity:
     """Who a connection was last said to be, as its way named it."""
     told = {name: str(connection.identity.get(name, "")) for name in ("name", "email", "user")}
     tenant = known_as(connection, connection.auth) or connection.tenant
-    return Identity(tenant, told["name"], told["email"], told["user"], tuple(_marks(connection)))
+    marks, traces = tuple(_marks(connection)), tuple(_told(connection, "traces"))
+    return Identity(tenant, told["name"], told["email"], told["user"], marks, traces)
 
 
 def _marks(connection: Connection) -> list[str]:
-    found = connection.identity.get("marks")
+    return _told(connection, "marks")
+
+
+def _told(connection: Connection, what: str) -> list[str]:
+    found = connection.identity.get(what)
     return [str(one) for one in found] if isinstance(found, list) else []

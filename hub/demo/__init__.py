@@ -38,7 +38,7 @@ __all__ = ["DemoFailed", "demo"]
 
 EMAIL = "demo@combihub.example"
 PATIENCE_S = 180
-KEEP_S = 5
+KEEP_S = 1
 TROUBLE = 3000
 """From this outcome on a run did not do its work."""
 AT_REST = ("booked", "ignored", "skipped", "reversed")

@@ -130,7 +130,7 @@ async def install(client: Customer) -> list[Any]:
     }
     if bare := set(offered) - set(plans):
         raise DemoFailed(f"hub/demo/combis.py has no plan for {', '.join(sorted(bare))}, which is offered")
-    combis = []
+    combis: list[Any] = []
     for recipe, plan in reversed(plans.items()):  # the newest stands on top of My combis
         combi = present.get(recipe) or await _new_combi(client, plan, links)
         await _connect_again(client, combi, plan)

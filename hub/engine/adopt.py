@@ -1,7 +1,8 @@
 """Adoption: what stands in the target already is recognised and taken over; what only looks like it is asked about."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from hub.engine import read, store
 from hub.engine.context import Context
 from hub.engine.resolve import BOOKED_ONCE, Work, key_of
 from hub.kit.database import text
-from hub.sdk.connector import Existing, Receipt, TargetWriter
+from hub.sdk.connector import Existing, Payload, Receipt, TargetWriter
 from hub.sdk.errors import OutcomeUnknown, RecordRejected
 
 FEW = 20
@@ -170,8 +171,9 @@ async def _from_store(
 async def _alike(ctx: Context, flow: str, writer: TargetWriter, works: Sequence[Work]) -> dict[UUID, list[Existing]]:
     """What stood in the target with an entry's date and total and is not known to be another entry's booking.
 
-    The number of a payroll entry says little: two that look the same are asked about. What bears the mark of another
-    entry of this combi, or is its delivery, is that entry's.
+    A booking from another account of the same package may be of the same run, seen by another way in. The number of a
+    payroll entry says little: two that look the same are asked about. What bears the mark of another entry of this
+    combi, or is its delivery, is that entry's.
     """
     rows = [
         {"id": work.id, "administration": work.administration, "days": sorted(_days(work)), "total": work.total}
@@ -188,12 +190,14 @@ async def _alike(ctx: Context, flow: str, writer: TargetWriter, works: Sequence[
                 JOIN standing s ON s.combi_id = :combi AND s.stream = :stream AND s.administration = r.administration
                   AND s.total = r.total AND r.days ? s.date::text
                 WHERE NOT EXISTS (SELECT 1 FROM delivery d WHERE d.organisation_id = s.organisation_id
-                  AND d.target = :package || ':' || s.administration AND d.stream = s.stream AND d.ref = s.ref)"""
+                  AND d.target = :package || ':' || s.administration AND d.stream = s.stream AND d.ref = s.ref
+                  AND (d.source = :source OR split_part(d.source, ':', 1) <> split_part(:source, ':', 1)))"""
             ),
             {
                 "rows": store.packed(rows),
                 "combi": ctx.combi.id,
                 "stream": flow,
+                "source": ctx.origin(flow).source,
                 "package": ctx.destination(flow).connector.manifest.name,
             },
         )
@@ -293,8 +297,49 @@ def _near_miss(near: Existing, expected: Decimal | None) -> Finding:
             "amount": f"{near.total:.2f}" if near.total is not None else "",
             "expected": f"{expected:.2f}" if expected is not None else "",
             "ref": near.ref,
+            "open_item": near.open_item,
         },
     )
+
+
+async def without_key(ctx: Context, flow: str, work: Work, payload: Payload, since: datetime) -> Receipt | None:
+    """What was sent without an answer, where it may stand without our key: the one document of our number, day and
+    total. Raises OutcomeUnknown when something only looks like it. None: nothing does.
+    """
+    writer = ctx.writer(flow)
+    if writer.alike is None:
+        return None
+    found = await _nobodys(ctx, flow, work, await writer.alike(ctx.destination(flow).http, payload, since))
+    work.existing, work.findings = None, []
+    if isinstance(work.document, SalesInvoice):
+        _decide_invoice(work, work.document, [one for one in found if one.number and one.number == work.claim])
+    sure, work.existing = work.existing, None
+    if sure is not None:
+        return receipt_of(sure, work.total)
+    work.findings = []
+    if found:
+        near = _near_miss(replace(found[0], number=found[0].number or found[0].label), work.total)
+        raise OutcomeUnknown(near.key, **near.values)
+    return None
+
+
+async def _nobodys(ctx: Context, flow: str, work: Work, found: Sequence[Existing]) -> list[Existing]:
+    """Without what is known to be another document's booking, by its own id or by the one it came from."""
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        others = await session.execute(
+            text(
+                """SELECT ref FROM delivery WHERE target = :target AND stream = :stream AND key <> :key
+                AND ref = ANY(:refs) AND state IN ('sent', 'recorded')"""
+            ),
+            {
+                "target": work.sure_key.target,
+                "stream": flow,
+                "key": work.sure_key.text,
+                "refs": [name for one in found for name in (one.ref, one.open_item)],
+            },
+        )
+        taken_ = set(others.scalars())
+    return [one for one in found if not taken_ & {one.ref, one.open_item}]
 
 
 async def _refuse_others(ctx: Context, flow: str, works: Sequence[Work]) -> None:

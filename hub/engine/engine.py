@@ -273,6 +273,8 @@ class Engine:
                 options = await link.connector.options[provider](link.http, chosen)
                 keys = await _companies(ctx) if field == "administrations" else None
                 return Choices(options, keys)
+        if any(provider in one.options for one in recipes.sides(ctx.recipe)):
+            return Choices([])  # of the third connection, which this combi does not have
         return Choices(await asking.master_options(ctx, provider))
 
     async def preview(self, organisation_id: UUID, combi_id: UUID, limit: int = previews.LIMIT) -> previews.Preview:

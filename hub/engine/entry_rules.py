@@ -259,13 +259,13 @@ def not_the_net_pay(batch: SalaryBatch, settings: CombiSettings) -> Finding | No
 
     Without a journal to compare with nothing is concluded.
     """
-    owed = dict(batch.owed)
     account = leading_code(settings.net_pay_account) or settings.net_pay_account.strip()
-    if not owed or (not account and batch.total in owed.values()) or (account and owed.get(account) == batch.total):
+    sums = [owed for owes, owed in batch.owed if account in ("", owes)]
+    if not batch.owed or batch.total in sums:
         return None
     values = {"number": batch.number, "total": f"{batch.total:f}", "account": account}
     if not account:
         return Finding(key="salaries_not_in_journal", values=values, field="net_pay_account")
-    booked = owed.get(account, ZERO)
+    booked = max(sums, default=ZERO)
     values |= {"booked": f"{booked:f}", "difference": f"{batch.total - booked:f}"}
     return Finding(key="salaries_differ_from_journal", values=values, field="net_pay_account")

@@ -35,6 +35,8 @@ GO_ON = {
     "salaries_differ_from_journal",
 }
 """Findings about a booking that stands: trying again means that the human has looked and wants it done."""
+ASKED_AGAIN = {NOT_CHOSEN, "no_payment_file"}
+"""Reasons of an ignored document that a human may find to be gone."""
 
 
 class NotAllowed(Exception):
@@ -50,7 +52,7 @@ async def retry(session: AsyncSession, clock: Clock, item: Item) -> None:
     """Back to work at the next run. An unknown outcome is looked up first, never simply sent again."""
     _allow(item, RETRYABLE, "retry")
     keys = {finding.get("key") for finding in item.findings}
-    if item.status == ItemStatus.ignored and (NOT_CHOSEN not in keys or item.vanished_at is not None):
+    if item.status == ItemStatus.ignored and (not keys & ASKED_AGAIN or item.vanished_at is not None):
         raise _forbidden(item, "retry")
     item.chosen = True
     item.forced = bool(keys & GO_ON) or item.status == ItemStatus.changed
@@ -124,6 +126,8 @@ async def _exists(session: AsyncSession, clock: Clock, item: Item, row: Delivery
         stands = await _standing(session, item, row.ref)
         if stands is not None:
             row.label, row.open_item = stands.label, stands.open_item
+        elif row.ref == named(item):
+            row.label, row.open_item = named(item, "booked_as"), named(item, "open_item")
         session.add(row)
     item.delivery_id = row.id
     item.target_ref = target_ref or row.ref
@@ -133,9 +137,10 @@ async def _exists(session: AsyncSession, clock: Clock, item: Item, row: Delivery
     _touch(session, clock, item, "item.resolved_exists", ref=item.target_ref)
 
 
-def named(item: Item) -> str:
-    """The booking that a finding asks about."""
-    return next((str(one["values"]["ref"]) for one in item.findings if one.get("values", {}).get("ref")), "")
+def named(item: Item, fact: str = "ref") -> str:
+    """The booking that a finding asks about, or another fact of it."""
+    asked: dict[str, str] = next((one["values"] for one in item.findings if one.get("values", {}).get("ref")), {})
+    return str(asked.get(fact, ""))
 
 
 async def _standing(session: AsyncSession, item: Item, ref: str) -> Standing | None:

@@ -72,6 +72,8 @@ async def _found(ctx: Context, flow: str, job: Job, row: RowMapping, said: Verdi
     ctx.lease.check()
     try:
         receipt = await ctx.writer(flow).find(ctx.destination(flow).http, job.key, job.payload)
+        if receipt is None and job.undoes is None:
+            receipt = await adopt.without_key(ctx, flow, work, job.payload, row["intended_at"])
     except (OutcomeUnknown, RecordRejected) as error:
         verdicts.doubt(ctx, work, row["id"], error, said)
         return True

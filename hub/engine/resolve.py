@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from pydantic import ValidationError
 from sqlalchemy import RowMapping
 
 from hub.accounting import invariants
@@ -116,7 +117,11 @@ def work_of(row: RowMapping) -> Work:
 def document_of(ctx: Context, flow: str, raw: Mapping[str, Any]) -> Document | Ignored:
     """The document in a raw record. Raises Malformed."""
     if flow in OURS:
-        return document_from(OURS[flow], raw)
+        try:
+            return document_from(OURS[flow], raw)
+        except ValidationError:
+            # Without its words: they quote the record, which may hold people's names and accounts.
+            raise Malformed(Finding(key="record_forgotten")) from None
     try:
         return ctx.stream(flow).map(raw, ctx.settings)
     except (Malformed, RecordRejected):

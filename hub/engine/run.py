@@ -183,10 +183,11 @@ async def _steps(ctx: Context) -> bool:
     steps: list[tuple[str, Callable[[], Awaitable[bool]]]] = [
         *((f"read:{flow}", partial(read.read, ctx, flow)) for flow in forth),
         *((f"deliver:{flow}", partial(deliver.deliver, ctx, flow)) for flow in forth),
-        *((f"offer:{flow}", partial(salaries.offer, ctx)) for flow in ctx.flows() if flow == recipe.SALARIES),
         ("settle", partial(settle.settle, ctx)),
         *((f"deliver:{flow}", partial(deliver.deliver, ctx, flow)) for flow in back),
         ("follow_up", partial(follow_up.follow_up, ctx)),
+        # Last: a third connection that does not answer holds nothing else up.
+        *((f"offer:{flow}", partial(salaries.offer, ctx)) for flow in ctx.flows() if flow == recipe.SALARIES),
     ]
     for name, step in steps:
         if ctx.run.progress.get(name):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +20,7 @@ from hub.engine.models import ItemStatus
 from hub.engine.recipe import SALARIES
 from hub.engine.resolve import document_of
 from hub.kit.ids import new_id
-from hub.sdk.errors import ConfigError, Malformed, OutcomeUnknown, ReauthRequired, RecordRejected
+from hub.sdk.errors import ConfigError, Malformed, OutcomeUnknown, ReauthRequired, RecordRejected, TransientError
 
 BATCH = 50
 KEPT = timedelta(days=30)
@@ -29,13 +30,17 @@ async def offer(ctx: Context) -> bool:
     """Offers what is new and follows what was offered. False when the slice ended first.
 
     A third connection that is refused is told in the log and holds nothing else up: the books come first.
+    Raises TransientError, after the rest was offered, when a payment file could not be fetched yet.
     """
     try:
-        await _call_up(ctx)
+        await _hold_stale(ctx)
+        trouble = await _call_up(ctx)
         await _tell_corrections(ctx)
         if not await deliver.deliver(ctx, SALARIES):
             return False
         await _forget(ctx)
+        if trouble is not None:
+            raise trouble
         return await _follow(ctx)
     except (ReauthRequired, ConfigError) as error:
         ctx.log_finding(error.finding(), None)
@@ -44,18 +49,72 @@ async def offer(ctx: Context) -> bool:
         return True
 
 
-async def _call_up(ctx: Context) -> None:
-    """Makes an item of the payment file of every journal that was first booked since the third connection is there."""
+async def _hold_stale(ctx: Context) -> None:
+    """Salaries that are not offered yet are not those of a journal that changed, or went, since they were fetched.
+
+    They, and what was forgotten before a human asked for it again, are fetched anew: their fingerprint is emptied.
+    """
+    async with ctx.database.tenant(ctx.organisation_id) as session:
+        await session.execute(
+            text(
+                """UPDATE item SET fingerprint = '' WHERE combi_id = :combi AND flow = 'salaries'
+                  AND status IN ('waiting', 'unknown') AND (raw IS NULL OR raw->'orders' = '[]')"""
+            ),
+            {"combi": ctx.combi.id},
+        )
+        found = await session.execute(
+            text(
+                """SELECT s.id, s.number FROM item s JOIN item j ON j.combi_id = s.combi_id AND j.flow = 'journals'
+                  AND j.source_id = s.source_id
+                WHERE s.combi_id = :combi AND s.flow = 'salaries' AND s.status IN ('waiting', 'finding', 'rejected')
+                  AND (s.status <> 'finding' OR s.fingerprint <> '') AND s.raw IS NOT NULL
+                  AND (j.vanished_at IS NOT NULL OR j.fingerprint <> s.raw->>'journal')
+                  AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.stream = 'salaries' AND d.source_id = s.source_id
+                    AND d.state IN ('sent', 'recorded'))"""
+            ),
+            {"combi": ctx.combi.id},
+        )
+        for row in found.all():
+            finding = Finding(key="journal_changed_before_offer", values={"number": row.number})
+            await session.execute(
+                text(
+                    """UPDATE item SET status = 'finding', findings = cast(:findings AS jsonb), retry_at = NULL,
+                      fingerprint = '', run_id = :run, updated_at = :now WHERE id = :id"""
+                ),
+                {
+                    "id": row.id,
+                    "findings": store.packed(store.found_json([finding])),
+                    "run": ctx.run.id,
+                    "now": ctx.clock.now(),
+                },
+            )
+            ctx.log_finding(finding, row.id)
+        await store.write_lines(session, ctx)
+
+
+async def _call_up(ctx: Context) -> TransientError | None:
+    """Makes an item of the payment file of every journal that was first booked since the third connection is there.
+
+    One file that is not to be had now holds the others up as little as it can: the trouble is given back.
+    """
     fetch = ctx.source.connector.salaries
     if fetch is None:
-        return
-    while rows := await _fresh(ctx):
+        return None
+    last: UUID | None = None
+    trouble: TransientError | None = None
+    while rows := await _fresh(ctx, last):
         for row in rows:
+            last = row["id"]
             ctx.lease.check()
             try:
                 found = await fetch(ctx.source.http, row["raw"], ctx.settings)
             except (Malformed, RecordRejected) as error:
                 await _keep(ctx, row, list(error.findings), ItemStatus.finding)
+                continue
+            except TransientError as error:
+                if trouble is not None or error.retry_after is not None:
+                    return trouble or error
+                trouble = error
                 continue
             if found is None:
                 reason = Finding(key="no_payment_file", values={"number": row["number"]})
@@ -64,25 +123,28 @@ async def _call_up(ctx: Context) -> None:
                 journal = document_of(ctx, "journals", row["raw"])
                 batch = _batch_of(found, row, journal if isinstance(journal, JournalEntry) else None)
                 await _keep(ctx, row, [], ItemStatus.waiting, batch)
+    return trouble
 
 
-async def _fresh(ctx: Context) -> Sequence[RowMapping]:
+async def _fresh(ctx: Context, after: UUID | None) -> Sequence[RowMapping]:
     async with ctx.database.tenant(ctx.organisation_id) as session:
         found = await session.execute(
             text(
-                """SELECT j.source_id, j.raw, j.number, j.date, j.period, j.fingerprint FROM item j
+                """SELECT j.id, j.source_id, j.raw, j.number, j.date, j.period, j.fingerprint FROM item j
                 JOIN delivery d ON d.id = j.delivery_id
                 WHERE j.combi_id = :combi AND j.flow = 'journals' AND j.status = 'booked' AND j.raw IS NOT NULL
-                  AND d.state = 'recorded' AND NOT d.adopted
+                  AND d.state = 'recorded' AND NOT d.adopted AND j.vanished_at IS NULL
+                  AND (cast(:after AS uuid) IS NULL OR j.id > :after)
                   AND (SELECT min(o.recorded_at) FROM delivery o WHERE o.key = d.key) >= :since
                   AND (cast(:documents AS text[]) IS NULL OR j.source_id = ANY(:documents))
                   AND NOT EXISTS (SELECT 1 FROM item s WHERE s.combi_id = :combi AND s.flow = 'salaries'
-                    AND s.source_id = j.source_id AND s.administration = :place)
+                    AND s.source_id = j.source_id AND s.administration = :place AND s.fingerprint <> '')
                 ORDER BY j.id LIMIT :limit"""
             ),
             {
                 "combi": ctx.combi.id,
                 "since": ctx.combi.side_since,
+                "after": after,
                 "documents": ctx.run.documents,
                 "place": ctx.destination(SALARIES).tenant,
                 "limit": BATCH,
@@ -98,13 +160,15 @@ def _batch_of(found: SalaryBatch, row: RowMapping, journal: JournalEntry | None)
 
 
 def owed(journal: JournalEntry) -> tuple[tuple[str, Decimal], ...]:
-    """Per account of the journal what its credit side comes to, where that is above zero."""
-    sums: dict[str, Decimal] = {}
+    """Per account of the journal what its credit side comes to, and, where that is another sum, its balance: what is
+    paid back by some may or may not be taken off what the others get. Sums above zero alone."""
+    sides: dict[str, Decimal] = {}
+    balances: dict[str, Decimal] = {}
     for line in journal.lines:
-        credit = max(line.credit, ZERO) + max(-line.debit, ZERO)
-        if credit:
-            sums[line.account] = sums.get(line.account, ZERO) + credit
-    return tuple(sorted(sums.items()))
+        for debit, credit in line.sides:
+            sides[line.account] = sides.get(line.account, ZERO) + credit
+            balances[line.account] = balances.get(line.account, ZERO) + credit - debit
+    return tuple(sorted({(account, owes) for account, owes in (*sides.items(), *balances.items()) if owes > 0}))
 
 
 async def _keep(
@@ -170,38 +234,65 @@ async def _tell_corrections(ctx: Context) -> None:
 
 
 async def _forget(ctx: Context) -> None:
-    """What the other side has is ours to forget; what waits for a file is kept until then."""
+    """What the other side has, or nobody is to have, is ours to forget. A file still to be made needs the payload."""
     async with ctx.database.tenant(ctx.organisation_id) as session:
         await session.execute(
             text(
-                """WITH known AS (SELECT i.id, d.id AS delivery FROM item i JOIN delivery d ON d.id = i.delivery_id
-                  WHERE i.combi_id = :combi AND i.flow = 'salaries' AND d.state = 'recorded' AND i.raw IS NOT NULL
-                    AND i.raw->'orders' <> '[]' AND (d.receipt->>'filed') IS DISTINCT FROM 'true'),
-                bare AS (UPDATE item SET raw = jsonb_set(raw, '{orders}', '[]') FROM known WHERE item.id = known.id)
-                UPDATE delivery SET payload = '{}' FROM known WHERE delivery.id = known.delivery"""
+                """UPDATE item i SET raw = jsonb_set(raw, '{orders}', '[]')
+                WHERE i.combi_id = :combi AND i.flow = 'salaries' AND i.raw->'orders' <> '[]' AND (i.status = 'skipped'
+                  OR EXISTS (SELECT 1 FROM delivery d WHERE d.id = i.delivery_id AND d.state = 'recorded'))"""
+            ),
+            {"combi": ctx.combi.id},
+        )
+        await session.execute(
+            text(
+                """UPDATE delivery d SET payload = '{}' FROM item i
+                WHERE i.delivery_id = d.id AND i.combi_id = :combi AND i.flow = 'salaries' AND d.state = 'recorded'
+                  AND d.payload <> '{}' AND (d.receipt->>'filed') IS DISTINCT FROM 'true'"""
             ),
             {"combi": ctx.combi.id},
         )
 
 
 async def expire(session: AsyncSession, now: datetime) -> None:
-    """Forgets, of every organisation, the salaries that were offered to nobody for too long, and those in old files."""
+    """Forgets, of every organisation, the salaries that were offered to nobody for too long, and those in old files.
+
+    Counted from when they came: what is tried again every night does not stay for that. Of what was offered, or may
+    have been, the fate stays as it is.
+    """
     over = Finding(key="salaries_expired", values={"days": str(KEPT.days)})
+    told = {"now": now, "before": now - KEPT, "over": store.packed(store.found_json([over]))}
     await session.execute(
         text(
-            """UPDATE item SET raw = jsonb_set(raw, '{orders}', '[]'), updated_at = :now,
-              status = CASE WHEN status IN ('booked', 'skipped') THEN status ELSE 'ignored' END,
-              findings = CASE WHEN status IN ('booked', 'skipped') THEN findings ELSE cast(:over AS jsonb) END
-            WHERE flow = 'salaries' AND updated_at < :before AND raw IS NOT NULL AND raw->'orders' <> '[]'"""
+            """UPDATE item i SET raw = NULL, status = 'ignored', findings = cast(:over AS jsonb), updated_at = :now
+            FROM delivery d WHERE i.flow = 'salaries' AND i.status = 'booked' AND d.id = i.delivery_id
+              AND d.receipt->>'filed' = 'true' AND d.payload <> '{}' AND d.recorded_at < :before
+              AND NOT EXISTS (SELECT 1 FROM fileentry e WHERE e.delivery_id = d.id)"""
         ),
-        {"now": now, "before": now - KEPT, "over": store.packed(store.found_json([over]))},
+        told,
     )
     await session.execute(
         text(
-            """UPDATE delivery SET payload = '{}' WHERE stream = 'salaries' AND payload <> '{}' AND state <> 'sent'
+            """UPDATE item SET raw = jsonb_set(raw, '{orders}', '[]'), updated_at = :now
+            WHERE flow = 'salaries' AND status IN ('booked', 'skipped', 'changed', 'unknown')
+              AND created_at < :before AND raw->'orders' <> '[]'"""
+        ),
+        told,
+    )
+    await session.execute(
+        text(
+            """UPDATE item SET raw = NULL, status = 'ignored', findings = cast(:over AS jsonb), updated_at = :now
+            WHERE flow = 'salaries' AND status NOT IN ('booked', 'skipped', 'changed', 'unknown')
+              AND created_at < :before AND raw IS NOT NULL"""
+        ),
+        told,
+    )
+    await session.execute(
+        text(
+            """UPDATE delivery SET payload = '{}' WHERE stream = 'salaries' AND payload <> '{}'
               AND coalesce(recorded_at, intended_at) < :before"""
         ),
-        {"before": now - KEPT},
+        told,
     )
 
 

@@ -193,8 +193,8 @@ async def deliveries(session: AsyncSession, keys: Iterable[str]) -> dict[str, Ro
         return {}
     found = await session.execute(
         text(
-            """SELECT DISTINCT ON (key) id, key, version, revision, state, fingerprint, run_id, sent_at, check_at,
-                 settled_at, ref, label, receipt, CASE WHEN state = 'sent' THEN payload END AS payload
+            """SELECT DISTINCT ON (key) id, key, version, revision, state, fingerprint, run_id, intended_at, sent_at,
+                 check_at, settled_at, ref, label, receipt, CASE WHEN state = 'sent' THEN payload END AS payload
             FROM delivery WHERE key = ANY(:keys) ORDER BY key, version DESC, revision DESC"""
         ),
         {"keys": wanted},

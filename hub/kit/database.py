@@ -14,10 +14,12 @@ import psycopg
 import sqlalchemy
 import structlog
 from sqlalchemy import Connection, TextClause, event, orm
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext import asyncio as asyncio_orm
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -33,6 +35,11 @@ _log = structlog.get_logger(__name__)
 # The driver begins nothing by itself (`isolation_level`), so that beginning and entering a tenant are one round trip.
 _BEGIN = "begin"
 _ENTER_TENANT = f"begin; select set_config('role', '{ROLE}', true), set_config('hub.organisation', '%s', true)"
+
+# What was sent is known by a commit made just before: a server that may forget its last commits makes us send again.
+# Only `off` may forget; a stronger setting of the operator's is left alone.
+_KEEP_COMMITS = """select set_config('synchronous_commit', 'on', false)
+    where current_setting('synchronous_commit') = 'off'"""
 
 # A server that restarts is away for a second or two.
 _WAITS_SECONDS = (0.0, 0.1, 0.3, 0.6, 1.0, 2.0)
@@ -95,6 +102,7 @@ class Database:
             json_serializer=json.dumps,
             json_deserializer=json.loads,
         )
+        event.listen(self.engine.sync_engine, "connect", _keep_commits)
 
     @asynccontextmanager
     async def tenant(self, organisation_id: UUID) -> AsyncIterator[HubSession]:
@@ -147,6 +155,13 @@ class Database:
             else:
                 return session
         raise AssertionError("the loop ends with a return or a raise")
+
+
+def _keep_commits(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    connection.autocommit = True
+    cursor = connection.cursor()
+    cursor.execute(_KEEP_COMMITS)
+    cursor.close()
 
 
 async def _ended(session: HubSession) -> None:

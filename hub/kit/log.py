@@ -149,7 +149,7 @@ def set_up(log_format: Literal["json", "console"] = "console", level: int = logg
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
     # Our own client logs each call, redacted, and a migration is one line of ours.
-    for name in ("httpx", "httpcore", "alembic"):
+    for name in ("httpx2", "httpcore2", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -431,12 +431,17 @@ def _sandboxed(subject: _Subject) -> Iterable[str]:
     path = subject.folder / "sandbox.py"
     if not path.exists():
         yield "there is no sandbox.py"
-    elif not any(
-        isinstance(line, ast.Assign | ast.AnnAssign)
-        and any(isinstance(one, ast.Name) and one.id == "SANDBOX" for one in _targets(line))
+        return
+    named = [
+        line.value
         for line in subject.tree(path).body
-    ):
+        if isinstance(line, ast.Assign | ast.AnnAssign)
+        and any(isinstance(one, ast.Name) and one.id == "SANDBOX" for one in _targets(line))
+    ]
+    if not named:
         yield "sandbox.py does not say what SANDBOX is"
+    elif not isinstance(named[-1], ast.Name):
+        yield "SANDBOX is not the class itself: whoever runs it makes one of its own"
 
 
 def _targets(line: ast.Assign | ast.AnnAssign) -> list[ast.expr]:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date as Day  # noqa: N812 - `date` is a field's name
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -35,6 +36,9 @@ class Identity:
     marks: tuple[str, ...] = ()
     """By what the same customer is recognised when a package offers several ways in that name it differently (its
     companies by number and name, say). A connection that comes in by another way and shares them keeps its tenant."""
+    traces: tuple[str, ...] = ()
+    """By what two customers are told apart who share all marks, as `place=fact`: of the places that both ways tell of
+    they agree on nothing. The same customer agrees on most, by whatever way; a place without facts says nothing."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +237,9 @@ class TargetWriter:
     """Creates. The engine calls it at most once per stored intent, unless `find` proved absence since."""
     update: Callable[[Http, Payload, Key, str], Awaitable[Receipt]] | None = None
     """Changes what stands under the given `ref` to the payload; idempotent."""
+    alike: Callable[[Http, Payload, datetime], Awaitable[Sequence[Existing]]] | None = None
+    """What may be ours without bearing our key, the likeliest first: documents made since a moment that people may have
+    rewritten. Asked when `find` finds nothing after an unknown outcome, for packages where a key can be lost."""
     reversal: Callable[[Payload, Receipt, Day], Payload] | None = None
     """Pure. The payload of the opposite of what was booked with this payload and receipt, on a day. It is written and
     found like any other, under a key of its own; afterwards the document is booked anew under the next version."""

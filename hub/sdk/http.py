@@ -1,10 +1,11 @@
 """One authenticated client of one connection: signs, limits, retries reads, and raises only our five errors.
 
-With the sockets in `wire` the only module that imports the HTTP library; its successor httpx2 is API-compatible.
+The only module that imports the HTTP library.
 """
 
 import asyncio
 import base64
+import ssl
 import string
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Literal, NoReturn, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import httpx
+import httpx2 as httpx
 import stamina
 
 from hub.kit import json
@@ -30,7 +31,6 @@ from hub.sdk.errors import (
     VendorError,
 )
 from hub.sdk.manifest import Auth, Manifest
-from hub.sdk.wire import Wire
 
 LARGEST_ANSWER = 32 * 1024 * 1024
 READ_ATTEMPTS = 3
@@ -93,6 +93,15 @@ class Refusal:
     """What the sentence of `key` names besides the package."""
 
 
+class Network(httpx.AsyncHTTPTransport):
+    """The pool of connections to all packages; who is trusted is not left to environment variables."""
+
+    def __init__(self, trusted: ssl.SSLContext | None = None) -> None:
+        """Take whom to trust; None: the authorities that the HTTP library knows."""
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+        super().__init__(verify=trusted or True, trust_env=False, limits=limits)
+
+
 class Client(httpx.AsyncClient):
     """A connection pool for all tenants: keeps no cookies, follows no redirects, trusts no proxy variables."""
 
@@ -107,11 +116,20 @@ class Client(httpx.AsyncClient):
         )
         self.wire = transport
         """Sends a request that is signed already, past the library's handling of cookies, redirects and logins."""
+        self._said = {name: self.headers[name] for name in ("User-Agent", "Accept-Encoding")}
+        self._patience = {"timeout": self.timeout.as_dict()}
+
+    def signed(self, method: str, url: str, headers: Mapping[str, str], **parts: Any) -> httpx.Request:
+        """A request for `wire`; `parts` are its `params`, `content` and `files`.
+
+        Made without the library's merging into a client's address, query and cookies, which costs as much as making it.
+        """
+        return httpx.Request(method, url, headers={**self._said, **headers}, extensions=dict(self._patience), **parts)
 
 
 def new_client(transport: httpx.AsyncBaseTransport | None = None, timeout_s: float = 20) -> Client:
     """A client over the network, or over a transport that stands in for it."""
-    return Client(transport or Wire(max_connections=200, max_idle=50), timeout_s)
+    return Client(transport or Network(), timeout_s)
 
 
 def new_browser(base_url: str, headers: Mapping[str, str]) -> httpx.AsyncClient:
@@ -319,9 +337,7 @@ class Http:
         secrets = await self._credentials.current()
         for attempt in (1, 2):
             content = compose({**self.fields, **secrets}).encode()
-            request = self._client.build_request(
-                "POST", self.url(path, endpoint), content=content, headers=dict(headers)
-            )
+            request = self._client.signed("POST", self.url(path, endpoint), headers, content=content)
             # What was sent holds the secrets, so the evidence goes without it.
             status, received, got = await self._send(request, False, Exchange("POST", path, None, None, None))
             refusal = judge(status, got)
@@ -360,12 +376,12 @@ class Http:
         headers: dict[str, str],
     ) -> httpx.Request:
         pairs = query.items() if isinstance(query, Mapping) else query
-        params = httpx.QueryParams([(name, str(value)) for name, value in pairs if value is not None]) or None
+        params = [(name, str(value)) for name, value in pairs if value is not None] or None
         content = None
         if body is not None:
             headers = {**headers, "Content-Type": "application/json"}
             content = json.dumps(body).encode()
-        return self._client.build_request(method, url, params=params, content=content, files=files, headers=headers)
+        return self._client.signed(method, url, headers, params=params, content=content, files=files)
 
     async def _send(
         self, request: httpx.Request, writing: bool, exchange: Exchange
@@ -378,7 +394,6 @@ class Http:
         if self.guard is not None:
             self.guard()
         self.calls += 1
-        host = urlsplit(str(request.url)).hostname or ""
         try:
             async with asyncio.timeout(self._manifest.timeout_s + 5):
                 response = await self._client.wire.handle_async_request(request)
@@ -388,14 +403,21 @@ class Http:
                     await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             VENDOR_CALLS.labels(self._manifest.name, "unreachable").inc()
-            _fail(TransientError("package_unreachable", package=self._manifest.title, host=host), exchange, error)
+            _fail(
+                TransientError("package_unreachable", package=self._manifest.title, host=request.url.host),
+                exchange,
+                error,
+            )
         except (httpx.HTTPError, TimeoutError) as error:
             VENDOR_CALLS.labels(self._manifest.name, "broken").inc()
             kind = OutcomeUnknown if writing else TransientError
-            _fail(kind("answer_lost", package=self._manifest.title, host=host), exchange, error)
+            _fail(self._broken(kind, "answer_lost", request), exchange, error)
         VENDOR_CALLS.labels(self._manifest.name, f"{response.status_code // 100}xx").inc()
         await self._heed(response, content)
         return response.status_code, response.headers, content
+
+    def _broken(self, kind: type[VendorError], key: str, request: httpx.Request) -> VendorError:
+        return kind(key, package=self._manifest.title, host=request.url.host)
 
     async def _heed(self, response: httpx.Response, content: bytes) -> None:
         limit = self._manifest.rate_limit

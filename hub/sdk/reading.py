@@ -13,10 +13,11 @@ _YES, _NO = ("true", "1", "yes", "y", "j", "ja"), ("false", "0", "no", "n", "nee
 
 def text(value: object) -> str:
     """A string or a number as trimmed text; empty for all that means nothing."""
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        return ""
-    word = f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
-    return word.replace("\x00", "").strip()
+    if isinstance(value, str):
+        return value.replace("\x00", "").strip()
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def line(value: object) -> str:

@@ -103,7 +103,7 @@ async def without_human(session: HubSession, combi_id: UUID, first: date, last: 
     return int(row[0]), int(row[1])
 
 
-_FLOWS = "flow NOT IN ('customers', 'payments')"
+_FLOWS = "flow NOT IN ('customers', 'payments', 'salaries')"
 
 
 async def reconciled(session: HubSession, combi_id: UUID, first: date, last: date) -> Sequence[RowMapping]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-import httpx
+import httpx2 as httpx
 
 from tests.acceptance.vendors.eaccounting import Eaccounting
 from tests.acceptance.vendors.eboekhouden import Eboekhouden

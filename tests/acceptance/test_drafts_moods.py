@@ -1,9 +1,11 @@
 """Minuba to eAccounting, whatever their undocumented habits are: each approved invoice once, to the cent."""
 
 import re
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 from html import unescape
+from typing import Any
 
 import pytest
 
@@ -122,6 +124,46 @@ def lives(scene: Scene) -> list[Future[DraftsStory]]:
 def test_books_come_right(lives: list[Future[DraftsStory]], number: int) -> None:
     """Each approved invoice and credit note, and each customer: once."""
     lives[number].result(timeout=540)
+
+
+@pytest.mark.parametrize("act", ["convert", "delete"])
+def test_what_a_user_does_with_a_lost_draft_books_nothing_twice(scene: Scene, act: str) -> None:
+    """Converted, with every trace of us gone: a human says that it stands there. Deleted: it is made once more."""
+    habits = {"traces": "none", "filters": "refused", "short_lists": True}
+    story = DraftsStory(scene, Mood(act, eaccounting=habits), FIRST + (60 if act == "convert" else 61))
+    story.furnish()
+    story.install()
+    lost = Fault("lost", "POST", "customerinvoicedrafts", 1, 2)
+    story.firm.faults = [lost]
+    run = story.me.call("POST", f"/combis/{story.combi}/runs", {}, 202)["id"]
+    until = time.monotonic() + 120
+    while lost.times or len(story.firm.documents()) < len(story.expected):
+        assert time.monotonic() < until, "the answer was never lost"
+        time.sleep(0.2)
+    own = list(story.firm.customerinvoicedrafts)[2]
+    number = story.firm.customerinvoicedrafts[own]["OurReference"].partition(" ")[0]
+    if act == "convert":
+        became = story.firm.convert(own)
+        (item,) = [one for one in story.me.items(story.combi) if one["number"] == number]
+        while not (asked := _asks(story.me.call("GET", f"/items/{item['id']}"))):
+            assert time.monotonic() < until + 240, "nobody is asked"
+            time.sleep(1)
+        assert len(story.firm.documents()) == len(story.expected)
+        assert asked == became["Id"].lower()
+        story.me.call("POST", f"/runs/{run}/cancel")
+        story.me.call("POST", f"/items/{item['id']}/resolve", {"outcome": "exists", "target_ref": asked})
+        became["OurReference"] = number  # For the look into the books.
+    else:
+        del story.firm.customerinvoicedrafts[own]
+    items = story.come_to_rest()
+    assert {one["status"] for one in items} <= {"booked", "ignored"}, items
+    story.check_books()
+
+
+def _asks(item: Any) -> str:
+    """What a document that is looked up asks a human about."""
+    near = [one for one in item["findings"] if one["key"] == "near_miss"] if item["status"] == "unknown" else []
+    return str(near[0]["values"]["ref"]) if near else ""
 
 
 def test_what_eaccounting_requires_is_asked_for_with_a_choice(scene: Scene) -> None:

@@ -7,6 +7,7 @@ import pytest
 from tests.acceptance.payroll_story import Mood, PayrollStory
 from tests.acceptance.stage import Scene
 from tests.acceptance.vendors.house import Fault
+from tests.acceptance.vendors.nmbrs import wages
 
 MOODS = [
     Mood("as documented"),
@@ -142,3 +143,22 @@ def test_another_environment_is_not_taken_for_this_one(scene: Scene) -> None:
     page = ours.me.consent(asked["authorization_url"], {"Email": theirs.payroll.email, "Password": "x"})
     assert page.status_code == 409, page.text
     assert ours.me.call("GET", f"/connections/{link}")["auth"] == "key"
+
+
+@pytest.mark.parametrize(("first", "second"), [("key", "oauth"), ("oauth", "key")])
+def test_a_copy_of_an_environment_does_not_take_the_working_link_over(scene: Scene, first: str, second: str) -> None:
+    """Companies of the same numbers and names, by the other way in: a link of its own. The same customer is known."""
+    number = 93 if first == "key" else 95
+    ours, copy = PayrollStory(scene, Mood("ours"), number), PayrollStory(scene, Mood("copy"), number + 1)
+    ours.furnish()
+    for company in ours.payroll.companies.values():
+        made = copy.payroll.company(company.number, company.name)
+        copy.payroll.run(made, 2026, 1, 1, wages("1000"), made="2026-01-24T11:59:58")
+    link = ours.link(first)
+    other = copy.link(second)
+    assert other != link
+    assert ours.me.call("GET", f"/connections/{link}")["auth"] == first
+    same = ours.link(second)
+    assert ours.me.call("GET", f"/connections/{link}")["auth"] == second
+    kept = [ours.me.call("GET", f"/connections/{one}")["identity"] for one in (link, same, other)]
+    assert kept[0]["tenant"] == kept[1]["tenant"] != kept[2]["tenant"]

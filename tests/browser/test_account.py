@@ -1,6 +1,6 @@
 """The account in a real browser: sessions, language, colleagues, keys, organisations, and who did what."""
 
-import httpx
+import httpx2 as httpx
 from playwright.async_api import expect
 
 from tests.browser.stage import Stage

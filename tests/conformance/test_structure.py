@@ -169,12 +169,18 @@ BREACHES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "too much code": (append("payments.py", "x = 1\n" * 2500), "size", "lines of product code"),
     "the engine": (append("payments.py", "from hub.engine import run\n"), "imports", "hub.engine"),
     "the kit": (append("payments.py", "from hub import kit\n"), "imports", "hub.kit"),
-    "an HTTP library": (append("payments.py", "import httpx\n"), "imports", "httpx"),
+    "our HTTP library": (append("payments.py", "import httpx2\n"), "imports", "httpx2"),
+    "another HTTP library": (append("payments.py", "import httpx\n"), "imports", "httpx"),
     "a way around the HTTP client": (append("payments.py", "import urllib.request\n"), "imports", "urllib.request"),
     "another connector": (append("payments.py", "from connectors.minox import CONNECTOR\n"), "imports", "minox"),
     "its own sandbox": (append("payments.py", "from connectors.zilver.sandbox import KEY\n"), "imports", "sandbox"),
     "a web framework in the product": (append("payments.py", "import starlette\n"), "imports", "starlette"),
     "no sandbox": (remove("sandbox.py"), "sandbox", "no sandbox.py"),
+    "a sandbox that is made already": (
+        edit("sandbox.py", "SANDBOX = ZilverSandbox", "SANDBOX = ZilverSandbox()"),
+        "sandbox",
+        "not the class itself",
+    ),
     "a sandbox without its name": (edit("sandbox.py", "SANDBOX = ", "BOX = "), "sandbox", "SANDBOX"),
 }
 

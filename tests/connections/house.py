@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
 
-import httpx
+import httpx2 as httpx
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request

@@ -1,7 +1,7 @@
 """Payroll journals from source to books: accounts, cost centres, balance, closed periods, adoption."""
 
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,8 +10,10 @@ from hub.config import Config
 from hub.engine import items
 from hub.engine.models import ItemStatus
 from hub.engine.outcome import NOTHING, PARTLY, WRITTEN
+from hub.engine.schedule import Schedule
 from hub.kit.embedded import Services
 from tests.engine.payroll import COMPANY, WAGES, Payroll, a_payroll
+from tests.engine.world import connect
 
 D = Decimal
 
@@ -154,3 +156,42 @@ async def test_a_cent_out_of_balance_is_refused(payroll: Payroll) -> None:
     (finding,) = (await payroll.only()).findings
     assert (finding["key"], finding["values"]["difference"]) == ("entry_out_of_balance", "0.01")
     assert payroll.books.entries == {}
+
+
+async def test_what_another_account_of_the_same_package_booked_is_asked_about(payroll: Payroll) -> None:
+    """It may be the same customer by another way in, who could not be recognised."""
+    payroll.runs.add("1")
+    await payroll.run(await payroll.combi())
+    payroll.source = await connect(payroll.hub, payroll.organisation, "payroll", "key", "t9", {})
+
+    await payroll.run(await payroll.combi())
+
+    assert payroll.books.written == 1
+    found = [one for one in await payroll.items("journals") if one.status is not ItemStatus.booked]
+    assert [finding["key"] for one in found for finding in one.findings] == ["near_miss"]
+
+
+async def test_a_refused_journal_is_tried_again_by_a_human_or_when_it_changes_only(payroll: Payroll) -> None:
+    payroll.runs.add("1")
+    combi = await payroll.combi(schedule=Schedule.nightly)
+    payroll.books.faults = ["refused", "refused", ""]
+    await payroll.run(combi)
+    assert (await payroll.only()).status is ItemStatus.rejected
+
+    for _ in range(3):
+        payroll.clock.advance(timedelta(days=1))
+        await payroll.engine.sweep()
+        await payroll.engine.drain()
+    assert (len(payroll.books.faults), (await payroll.only()).status) == (2, ItemStatus.rejected)
+
+    payroll.runs.add("1", ("4000", "Bruto lonen", "7.00", "0"), ("0170", "Netto lonen", "0", "7.00"))
+    payroll.clock.advance(timedelta(days=1))
+    await payroll.engine.sweep()
+    await payroll.engine.drain()
+    assert (len(payroll.books.faults), (await payroll.only()).status) == (1, ItemStatus.rejected)
+
+    await payroll.human(items.retry, await payroll.only())
+    payroll.clock.advance(timedelta(days=1))
+    await payroll.engine.sweep()
+    await payroll.engine.drain()
+    assert (await payroll.only()).status is ItemStatus.booked

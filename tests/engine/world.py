@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2 as httpx
 from sqlalchemy import text
 
 from connectors.minox.sandbox import SANDBOX as MINOX
@@ -304,7 +304,7 @@ async def connect(
 @contextlib.contextmanager
 def unhurried() -> Iterator[None]:
     """Our own rates far above what a test calls, since turns are taken in real time. The packages' own limits stay."""
-    for name in ("simplicate", "minox"):
+    for name in ("simplicate", "minox", "nmbrs", "eboekhouden"):
         shipped = registry.get(name)
         rate = shipped.manifest.rate_limit.model_copy(update={"per_minute": 600_000, "burst": 10_000})
         registry.add(replace(shipped, manifest=shipped.manifest.model_copy(update={"rate_limit": rate})))

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.kill.stage")
+pytest.register_assert_rewrite("tests.kill.stage", "tests.kill.wages")

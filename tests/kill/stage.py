@@ -22,7 +22,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connectors.eboekhouden.sandbox import SANDBOX as EBOEKHOUDEN
 from connectors.minox.sandbox import SANDBOX as MINOX
+from connectors.nmbrs.sandbox import SANDBOX as NMBRS
 from connectors.simplicate.sandbox import SANDBOX as SIMPLICATE
 from hub import sandbox as runner
 from hub.assembly import hub as assembled
@@ -80,8 +82,8 @@ class Stage:
     """One organisation on a database of its own, connected to sandboxes of its own."""
 
     hub: Hub
-    simplicate: Any
-    minox: Any
+    boxes: dict[str, Any]
+    """The sandboxes by name."""
     organisation: UUID
     source: UUID
     target: UUID
@@ -91,6 +93,16 @@ class Stage:
     gated: _Gated
     nursery: Nursery
     workers: list[Worker] = field(default_factory=list)
+
+    @property
+    def simplicate(self) -> Any:
+        """The sandbox of the invoices."""
+        return self.boxes["simplicate"]
+
+    @property
+    def minox(self) -> Any:
+        """The sandbox of the books."""
+        return self.boxes["minox"]
 
     # Processes
 
@@ -119,20 +131,31 @@ class Stage:
         due: bool = True,
         **settings: Any,
     ) -> UUID:
-        """An active combi; its slot is due now unless said otherwise."""
+        """An active combi of invoices; its slot is due now unless said otherwise."""
+        chosen = {"administrations": {profile: administration}, "journal": "VERK", "note_failure": False, **settings}
+        places = (self.source, self.target)
+        return await self.active("simplicate-minox", *places, chosen, schedule=schedule, slot=slot, due=due)
+
+    async def active(
+        self,
+        recipe: str,
+        source: UUID,
+        target: UUID,
+        settings: dict[str, Any],
+        *,
+        schedule: Schedule = Schedule.every_15_minutes,
+        slot: datetime | None = None,
+        due: bool = True,
+    ) -> UUID:
+        """An active combi of any pair."""
         now = self.hub.clock.now()
         combi = Combi(
             id=new_id(self.hub.clock),
             organisation_id=self.organisation,
-            recipe="simplicate-minox",
-            source_connection_id=self.source,
-            target_connection_id=self.target,
-            settings={
-                "administrations": {profile: administration},
-                "journal": "VERK",
-                "note_failure": False,
-                **settings,
-            },
+            recipe=recipe,
+            source_connection_id=source,
+            target_connection_id=target,
+            settings=settings,
             schedule=schedule,
             status=CombiStatus.active,
             slot=(slot or now) if due else None,
@@ -279,12 +302,14 @@ async def a_stage(services: Services, nursery: Nursery, folder: Path) -> AsyncIt
     """A stage; its workers are dead when it is taken down."""
     number = next(_numbers)
     await _new_database(services, f"kill_{number}")
-    simplicate, minox = SIMPLICATE(), MINOX()
-    gated = _Gated(runner.create_app({"simplicate": simplicate, "minox": minox}))
+    boxes = {"simplicate": SIMPLICATE(), "minox": MINOX(), "nmbrs": NMBRS(), "eboekhouden": EBOEKHOUDEN()}
+    gated = _Gated(runner.create_app(boxes))
     async with _served(gated) as port:
         endpoints = {
             "simplicate": {"API": f"http://127.0.0.1:{port}/simplicate/{{domain}}/api/v2"},
             "minox": {"API": f"http://127.0.0.1:{port}/minox/api/1"},
+            "nmbrs": {"SOAP": f"http://127.0.0.1:{port}/nmbrs/soap/v3"},
+            "eboekhouden": {"API": f"http://127.0.0.1:{port}/eboekhouden/v1"},
         }
         key = bytes(range(32))
         own = Services(
@@ -307,7 +332,7 @@ async def a_stage(services: Services, nursery: Nursery, folder: Path) -> AsyncIt
         with _environment(environment):
             config = Config()
         async with assembled(config, own, clock=SystemClock(), bell=QuietBell()) as hub:
-            stage = await _set(hub, simplicate, minox, port, environment, folder, gated, nursery)
+            stage = await _set(hub, boxes, port, environment, folder, gated, nursery)
             try:
                 yield stage
             finally:
@@ -318,14 +343,14 @@ async def a_stage(services: Services, nursery: Nursery, folder: Path) -> AsyncIt
 
 async def _set(
     hub: Hub,
-    simplicate: Any,
-    minox: Any,
+    boxes: dict[str, Any],
     port: int,
     environment: dict[str, str],
     folder: Path,
     gated: _Gated,
     nursery: Nursery,
 ) -> Stage:
+    simplicate, minox = boxes["simplicate"], boxes["minox"]
     key, secret = simplicate.add_key("anna@waterlinie.example")
     minox.add_administration(3, "Waterlelie Advies B.V.")
     minox.add_administration(4, "Waterlelie Uitgeverij B.V.")
@@ -337,7 +362,7 @@ async def _set(
     source = await connect(hub, organisation, "simplicate", "key", "waterlinie", keys, domain="waterlinie")
     tokens = {"access_token": access, "refresh_token": refresh}
     target = await connect(hub, organisation, "minox", "oauth", TENANT, tokens)
-    return Stage(hub, simplicate, minox, organisation, source, target, port, environment, folder, gated, nursery)
+    return Stage(hub, boxes, organisation, source, target, port, environment, folder, gated, nursery)
 
 
 @contextmanager

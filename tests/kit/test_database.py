@@ -219,3 +219,13 @@ async def test_a_session_whose_connection_was_killed_fails_and_the_next_one_work
     with pytest.raises(DBAPIError):
         await work()
     assert await words(database, ONE) == ["mine"]
+
+
+async def test_a_commit_is_kept_also_where_the_server_would_rather_forget(database: Database) -> None:
+    """The test server runs with `synchronous_commit` off."""
+    async with database.system() as session:
+        shown = (
+            await session.execute(text("select source, setting from pg_settings where name = 'synchronous_commit'"))
+        ).one()
+        started = await session.scalar(text("select reset_val from pg_settings where name = 'synchronous_commit'"))
+    assert (shown.source, shown.setting, started) == ("session", "on", "off")

@@ -9,7 +9,7 @@ from html import unescape
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import httpx
+import httpx2 as httpx
 
 from hub.engine.hub import Hub
 from hub.sdk.sandbox import Sandbox

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2 as httpx
 from redis.asyncio import Redis
 from sqlalchemy import text
 

@@ -223,11 +223,9 @@ def chances(item: ItemOut) -> list[str]:
     }
     stands = item.booking is not None and item.booking.state not in ("gone", "refused")
     found = [action for action in ACTIONS if item.status in allowed[action]]
-    if item.status == ItemStatus.ignored and not any(one.key == NOT_CHOSEN for one in item.findings):
-        found.remove("retry")
     if stands and item.status != ItemStatus.changed:
         found = [action for action in found if action != "skip"]
-    if item.status == ItemStatus.ignored and all(one.key != NOT_CHOSEN for one in item.findings):
+    if item.status == ItemStatus.ignored and all(one.key not in items.ASKED_AGAIN for one in item.findings):
         found = [action for action in found if action != "retry"]
     return found
 

@@ -132,6 +132,9 @@ class Firm(World):
                 del made["CreatedFromDraftId"]
             case "draft":
                 made["OurReference"] = None
+            case "none":
+                made["OurReference"] = None
+                del made["CreatedFromDraftId"]
         self.customerinvoices[made["Id"]] = made
         self.looks[made["Id"]] = self.habit("lag", 0)
         return made

@@ -15,7 +15,7 @@ from connectors.simplicate.sandbox import SANDBOX as SIMPLICATE
 from hub import sandbox as runner
 from hub.assembly import hub as assembled
 from hub.config import Config
-from hub.engine import registry
+from hub.engine import items, registry
 from hub.engine.models import Combi, CombiStatus
 from hub.engine.schedule import Schedule, next_slot
 from hub.kit.clock import FakeClock
@@ -104,6 +104,91 @@ async def test_a_draft_whose_answer_was_lost_and_that_a_user_converted_stands_on
 
     assert numbers(world.minox) == ["F2026-0001", "F2026-0002", "F2026-0003"]
     assert {item.status for item in await world.items()} == {"booked"}
+
+
+async def lose_one(world: World) -> tuple[UUID, str, dict[str, Any]]:
+    """Three equal invoices of one customer, one answer lost: the run under way, that invoice's number and its draft."""
+    for _ in range(3):
+        world.simplicate.add_invoice()
+    own = await combi(world)
+    world.minox.fault("lost", method="POST", path="/customerinvoicedrafts", after=1)
+    async with world.hub.database.tenant(world.organisation) as session:
+        started = await world.engine.start_run(session, await session.get_one(Combi, own))
+    await world.engine.drain()
+    [number] = [item.number for item in await world.items() if item.status != "booked"]
+    [draft] = world.minox.bearing(number)
+    return started.id, number, draft
+
+
+async def rest(world: World, run: UUID) -> dict[str, str]:
+    """By number what became of each document after this run and some more."""
+    own = (await world.finish(run)).combi_id
+    for _ in range(2):
+        world.clock.advance(timedelta(minutes=30))
+        await world.run(own)
+    return {item.number: item.status for item in await world.items()}
+
+
+@pytest.mark.parametrize("from_draft", [True, False])
+@pytest.mark.parametrize("answer", ["exists", "absent"])
+async def test_a_user_converts_a_lost_draft_and_its_reference_is_dropped(
+    world: World, from_draft: bool, answer: str
+) -> None:
+    """No trace of our key is left anywhere: a human is asked about the one invoice that may be it, nothing is sent."""
+    world.minox.switches |= {"reference_kept": False, "from_draft": from_draft}
+    run, lost, draft = await lose_one(world)
+    became = world.minox.convert(draft["Id"])
+    for other in list(world.minox.company()["drafts"]) if from_draft else []:
+        world.minox.convert(other)
+
+    assert (await rest(world, run))[lost] == "unknown"
+    assert len(world.minox.documents()) == 3
+    [finding] = (await world.item(lost)).findings
+    assert (finding["key"], finding["values"]["ref"]) == ("near_miss", became["Id"])
+
+    await world.human(items.resolve, await world.item(lost), answer)
+    for _ in range(2):
+        world.clock.advance(timedelta(hours=2))
+        await world.run((await world.item(lost)).combi_id)
+        world.minox.pay(became["Id"], "2026-03-16")
+    assert {item.status for item in await world.items()} == {"booked"}
+    assert len(world.minox.documents()) == (3 if answer == "exists" else 4)
+    assert len(world.simplicate.books["payments"]) == (answer == "exists")
+
+
+@pytest.mark.parametrize("edited", ["reference", "words", "price"])
+async def test_a_lost_draft_that_a_user_rewrote_is_asked_about(world: World, edited: str) -> None:
+    run, lost, draft = await lose_one(world)
+    changed = {"words": {"Text": "anders"}, "price": {"UnitPrice": Decimal("1.00"), "Amount": Decimal("1.00")}}
+    rows = [{**row, **changed.get(edited, {})} for row in draft["Rows"]]
+    totals = {"TotalAmount": Decimal("1.21"), "TotalVatAmount": Decimal("0.21")} if edited == "price" else {}
+    world.minox.put("drafts", {**draft, "OurReference": "van Jan", "Rows": rows, **totals})
+
+    assert (await rest(world, run))[lost] == "unknown"
+    assert await world.keys_of(lost) == ["near_miss"]
+    assert len(world.minox.documents()) == 3
+
+
+async def test_a_lost_draft_that_kept_our_number_alone_is_taken_over(world: World) -> None:
+    run, lost, draft = await lose_one(world)
+    world.minox.put("drafts", {**draft, "OurReference": lost})
+    world.minox.convert(draft["Id"], keepOriginalDraftDate="true")
+
+    assert set((await rest(world, run)).values()) == {"booked"}
+    assert numbers(world.minox) == ["F2026-0001", "F2026-0002", "F2026-0003"]
+
+
+async def test_a_lost_draft_that_a_user_deleted_is_made_once_more(world: World) -> None:
+    """What people made before, for others, or of other things keeps nothing from being booked."""
+    world.minox.add_draft(world.minox.add_customer("777", "Iemand anders B.V."), OurReference="met de hand")
+    run, _, draft = await lose_one(world)
+    world.minox.delete_draft(draft["Id"])
+    ours = world.minox.company()["customers"][draft["CustomerId"]]
+    words = {"IsTextRow": True, "Text": "iets heel anders", "ReversedConstructionServicesVatFree": False}
+    world.minox.add_draft(ours, words, OurReference="met de hand")
+
+    assert set((await rest(world, run)).values()) == {"booked"}
+    assert numbers(world.minox) == ["F2026-0001", "F2026-0002", "F2026-0003", "met", "met"]
 
 
 async def test_a_changed_invoice_changes_its_draft_and_leaves_a_final_invoice_to_a_human(world: World) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from connectors.eboekhouden.sandbox import DEMO_TOKEN, EboekhoudenSandbox

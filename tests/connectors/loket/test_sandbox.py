@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from connectors.loket.sandbox import EXPORTED, FAILED, QUEUED, READY, LoketSandbox, days_of

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2 as httpx
 from starlette.applications import Starlette
 from starlette.routing import Mount
 

@@ -4,7 +4,7 @@ import pytest
 
 from connectors.nmbrs import account
 from connectors.nmbrs.sandbox import OWNER, NmbrsSandbox
-from hub.connections.recognition import shared
+from hub.connections.recognition import contradicted, shared
 from hub.sdk.errors import ConfigError
 from tests.connectors.nmbrs.conftest import Connect
 
@@ -89,6 +89,7 @@ async def test_a_customer_bears_the_same_marks_over_both(connect: Connect) -> No
     async with connect("oauth") as http:
         rest = await account.identify(http)
     assert soap.marks == rest.marks
+    assert soap.traces == rest.traces != ()
     assert soap.marks[0] == "1 bakkerijvandermeulenbv"
     assert (soap.tenant, soap.email, soap.user) == ("vandermeulen", OWNER, OWNER)
     assert soap.tenant != rest.tenant
@@ -132,3 +133,34 @@ def test_customers_are_the_same_when_half_of_the_fewest_marks_is(
     ours: list[str], theirs: list[str], count: int
 ) -> None:
     assert shared(ours, theirs) == count == shared(theirs, ours)
+
+
+@BOTH
+async def test_a_copy_of_an_environment_bears_other_traces(connect: Connect, box: NmbrsSandbox, way: str) -> None:
+    async with connect(way) as http:
+        ours = await account.identify(http)
+    for at, run in enumerate(box.books["runs"].values()):
+        run["made_at"] = f"2026-11-02T07:59:{at % 20:02}"
+    async with connect(way) as http:
+        copy = await account.identify(http)
+    assert copy.marks == ours.marks
+    assert contradicted(ours.traces, copy.traces)
+    box.switches["soap_faults"], box.switches["rest_faults"] = {"Run_GetList": "1002"}, {"/runs": "40303"}
+    async with connect(way) as http:
+        unseen = await account.identify(http)
+    assert (unseen.marks, unseen.traces) == (ours.marks, ())
+    assert not contradicted(ours.traces, unseen.traces)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "apart"),
+    [
+        (["a/2026=1", "a/2026=2"], ["a/2026=2", "a/2026=3"], False),
+        (["a/2026=1"], ["a/2026=2"], True),
+        (["a/2025=1"], ["a/2026=1"], False),
+        (["a/2026=1"], [], False),
+        (["a/2025=1", "a/2026=1"], ["a/2025=1", "a/2026=9"], False),
+    ],
+)
+def test_traces_contradict_when_nothing_agrees(ours: list[str], theirs: list[str], apart: bool) -> None:
+    assert contradicted(ours, theirs) is apart is contradicted(theirs, ours)

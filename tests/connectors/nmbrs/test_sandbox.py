@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from connectors.nmbrs.sandbox import OWNER, SOAP11, SOAP12, SUBSCRIPTION, TOKEN, NmbrsSandbox
