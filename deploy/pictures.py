@@ -40,7 +40,7 @@ def main() -> int:
 async def pictures(chromium: str, base: str, folder: Path) -> None:
     """All of them."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--lang=nl"])
         await of_the_demo(browser, base, folder)
         await of_an_installation(browser, base)
         await browser.close()
@@ -81,21 +81,27 @@ async def of_the_demo(browser: Browser, base: str, folder: Path) -> None:
     page = await context.new_page()
     await log_in(page, folder)
     await picture(page, "/", "combis")
-    combi = str(await page.locator("main a[href^='/combis/']").first.get_attribute("href")).removesuffix("/log")
-    combi = re.sub(r"(/combis/[^/]+).*", r"\1", combi)
+    combi, payroll = await combi_of(page, "Simplicate"), await combi_of(page, "Nmbrs")
     await picture(page, "/attention", "attention")
     await picture(page, f"{combi}/log", "log")
-    await page.goto(f"{combi}/log?flow=invoices")
-    await page.locator("main tbody a", has_text=INVOICE).first.click()
-    await page.wait_for_load_state("networkidle")
+    await page.goto(f"{combi}/log?flow=invoices&status=booked")
+    await page.locator("main tbody a").first.click()
+    await page.locator("[hx-trigger] table").wait_for()
     await page.screenshot(path=FOLDER / "document.png")
     await picture(page, f"{combi}/statistics", "statistics")
+    await picture(page, f"{payroll}/history", "history")
     await page.emulate_media(color_scheme="dark")
     await picture(page, "/", "combis-dark")
     await page.emulate_media(color_scheme="light")
     await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     await picture(page, "/", "combis-phone")
     await context.close()
+
+
+async def combi_of(page: Page, source: str) -> str:
+    """The path of the newest combi that reads from a package."""
+    href = await page.locator("main a[href^='/combis/']", has_text=source).first.get_attribute("href")
+    return re.sub(r"(/combis/[^/]+).*", r"\1", str(href))
 
 
 async def log_in(page: Page, folder: Path) -> None:

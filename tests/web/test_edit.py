@@ -153,6 +153,9 @@ async def test_salaries_are_offered_to_a_third_connection_and_no_more_when_it_is
     combi = await office.payroll(selection="chosen")
     path = f"/combis/{combi}/relink/side"
     assert "Salarissen aanbieden bij Bizcuit: niet gekoppeld" in await office.get(f"/combis/{combi}/edit")
+    told = await office.get(path)
+    assert "Goedkeuren en betalen doet u daar." in told
+    assert "Wat al geboekt is wordt niet aangeboden." in told
     fields = {"fields.company": "Waterlelie Advies B.V.", "fields.iban": "NL63VBLD0417000301"}
     asked = (await office.post(f"{path}/connect", auth="file", **fields)).headers["location"]
     assert "Vanaf nu worden de nettolonen" in await office.get(asked)
