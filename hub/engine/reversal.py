@@ -174,7 +174,7 @@ async def _opposites(ctx: Context, keys: Sequence[Key]) -> dict[tuple[str, int],
     async with ctx.database.tenant(ctx.organisation_id) as session:
         found = await session.execute(
             text(
-                """SELECT id, key, version, state, run_id, check_at, payload, fingerprint FROM delivery
+                """SELECT id, key, version, state, run_id, intended_at, check_at, payload, fingerprint FROM delivery
                 WHERE key = ANY(:keys) ORDER BY version"""
             ),
             {"keys": [opposite_key(key).text for key in keys]},
