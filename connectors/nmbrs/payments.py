@@ -1,5 +1,6 @@
 """Nmbrs' own payment file of a run, and what it pays to whom (dossier 6: REST only, a file by task)."""
 
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -15,6 +16,8 @@ from hub.sdk.errors import Malformed, TransientError
 from hub.sdk.http import Http
 from hub.sdk.reading import perhaps_day
 from hub.sdk.settings import Settings
+
+_CURRENCY = re.compile("[A-Z]{3}")
 
 
 async def salaries(http: Http, raw: Raw, _: Settings) -> SalaryBatch | None:
@@ -41,8 +44,9 @@ def batch(file: File, raw: Raw) -> SalaryBatch:
         values = {"number": shown, "words": str(error)[:200]}
         raise Malformed(Finding(key="nmbrs.payment_file_unreadable", values=values)) from error
     counted = _text(root, "nboftxs")
-    currencies = {one.get("Ccy", "EUR") for one in _all(root, "instdamt")}
-    if not blocks or not orders or counted not in ("", str(len(orders))) or len(currencies) > 1:
+    currencies = {one.get("Ccy", "EUR").strip().upper() for one in _all(root, "instdamt")}
+    strange = len(currencies) > 1 or any(not _CURRENCY.fullmatch(one) for one in currencies)
+    if not blocks or not orders or counted not in ("", str(len(orders))) or strange:
         values = {"number": shown, "words": f"{len(orders)} / {counted}"}
         raise Malformed(Finding(key="nmbrs.payment_file_unreadable", values=values))
     payer = blocks[0]

@@ -223,6 +223,22 @@ async def test_a_payment_file_that_does_not_add_up_is_refused(
     assert [one.key for one in refused.value.findings] == ["nmbrs.payment_file_unreadable"]
 
 
+@pytest.mark.parametrize(("told", "read"), [("eur", "EUR"), ("euro", None), ("", None)])
+async def test_a_currency_that_is_none_makes_a_payment_file_unreadable(
+    connect: Connect, box: NmbrsSandbox, told: str, read: str | None
+) -> None:
+    files = box.books["payment_files"]
+    box.books["payment_files"] = {own: text.replace('Ccy="EUR"', f'Ccy="{told}"') for own, text in files.items()}
+    async with connect("oauth") as http:
+        if read is None:
+            with pytest.raises(Malformed):
+                await payments.salaries(http, raw(first=1, last=3, number="4"), NmbrsSettings())
+        else:
+            found = await payments.salaries(http, raw(first=1, last=3, number="4"), NmbrsSettings())
+            assert found is not None
+            assert found.currency == read
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_a_payment_file_that_is_not_ready_is_no_file(connect: Connect, box: NmbrsSandbox) -> None:
     box.switches["tasks_pending"] = -1
