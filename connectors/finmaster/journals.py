@@ -25,6 +25,7 @@ LONGEST = 50
 """Of a text: what comparable packages take everywhere (3.1). Account and cost centre codes are never cut."""
 DUPLICATE = 409
 _NO_LISTING = (400, 403, 404, 405)
+_NONE = (404,)
 
 
 @dataclass(frozen=True)
@@ -174,10 +175,13 @@ def _path(administration: str) -> str:
 
 
 async def find(http: Http, key: Key, payload: Payload) -> Receipt | None:
-    """The entry that bears our reference. By file nothing stands anywhere before it is recorded with us."""
+    """The entry that bears our reference; a 404 is none. By file nothing stands anywhere before it is recorded with us.
+
+    None does no harm: FinMaster itself books a reference once.
+    """
     if by_file(http):
         return None
-    body = await http.get(_path(payload["administration"]), [("referentie", reference(key))])
+    body = await http.get(_path(payload["administration"]), [("referentie", reference(key))], absent=_NONE)
     found = [row for row in rows(body) if said(row, *REFERENCE).lower() == reference(key).lower()]
     vouchers = {said(row, *VOUCHER) for row in found}
     if len(vouchers) > 1:

@@ -69,6 +69,7 @@ class FinmasterSandbox(Sandbox):
             "absent": "null",  # null | omit
             "lag_s": 0,  # how long a search misses what was booked
             "lists_entries": True,  # False: without a reference nothing is listed
+            "no_entry": 200,  # 404: a reference that is not booked is not found instead of an empty list
             "periods": True,  # False: periods are not listed
             "rate_per_minute": 60_000,
         }
@@ -213,6 +214,8 @@ class FinmasterSandbox(Sandbox):
         found = [one for one in home["entries"].values() if one["at"] <= seen]
         if "referentie" in asked:
             found = [one for one in found if one["referentie"] == asked["referentie"]]
+            if not found and self.switches["no_entry"] == 404:
+                raise Refused(404, {"code": "ONBEKEND"})
         return [self._shown(one) for one in found if one["boekdatum"] >= asked.get("vanaf", "")]
 
     def _posted(self, home: Record, body: Any, dry_run: bool) -> Response:

@@ -99,7 +99,10 @@ async def _try_employer(http: Http, employer: str) -> None:
     activities = await _activities(http, employer)
     for administration in [own for one in found if (own := ident(value(one, "id")))][:_TRIED]:
         listing = http.get(f"{ADMINISTRATIONS}/{administration}/journalruns", [("pageNumber", "1"), ("pageSize", "1")])
-        runs = rows(await _readable(listing, "loket.no_right_runs"))
+        try:
+            runs = rows(await _readable(listing, "loket.no_right_runs"))
+        except RecordRejected:  # Perhaps it has none yet: nothing is said of rights.
+            continue
         run = next((one for one in runs if (status(one) or 0) >= WITH_RESULTS), None)
         if run is not None:
             results = http.get(f"{RUNS}/{ident(value(run, 'id'))}/results")

@@ -12,7 +12,7 @@ from connectors.loket.listing import Query, everything
 from connectors.loket.reading import ident, part, said, value
 from connectors.loket.settings import LoketSettings, own
 from hub.sdk.connector import Page, Raw, Since, Whole
-from hub.sdk.errors import ConfigError, RecordRejected
+from hub.sdk.errors import ConfigError, RecordRejected, VendorError
 from hub.sdk.http import Http
 from hub.sdk.reading import flag, perhaps_day, whole
 from hub.sdk.settings import Settings
@@ -59,7 +59,7 @@ async def read(http: Http, since: Since, settings: Settings) -> AsyncIterator[Pa
     places: dict[str, Any] = dict(cursor.get("administrations", {}))
     wanted = since.companies or [one.value for one in await companies(http, {"loket_employer": chosen.loket_employer})]
     looked = _Looked(since.thorough, cursor.get("looked", {}))
-    gone: list[str] = []
+    gone: dict[str, VendorError] = {}
     asked = list(dict.fromkeys(ident(one) for one in wanted))
     for administration in asked:
         reader = _Reader(http, administration, since, chosen, looked)
@@ -69,12 +69,26 @@ async def read(http: Http, since: Since, settings: Settings) -> AsyncIterator[Pa
                 ended = administration == asked[-1] and bool(page.wholes)
                 state = {"administrations": dict(places), "looked": looked.state(ended=ended)}
                 yield Page(page.records, state, page.wholes)
-        except RecordRejected as refused:
+        except (RecordRejected, ConfigError) as refused:
             if refused.exchange is None or refused.exchange.status not in (403, 404, 410):
                 raise
-            gone.append(administration)
+            if not await _is_bare(http, administration, places.get(administration, {}), refused.exchange.status):
+                gone[administration] = refused
+    refusals = [one for one in gone.values() if isinstance(one, ConfigError)]
+    if refusals and len(refusals) == len(asked):
+        raise refusals[0]
     if gone:
         raise ConfigError("loket.administration_gone", field="administrations", administrations=", ".join(gone))
+
+
+async def _is_bare(http: Http, administration: str, place: Place, status: int | None) -> bool:
+    """True for a 404 of an administration that is there and of which no run was ever seen.
+
+    How an empty list is answered is documented; a 404 is not defined (2.5), and holds nothing up where nothing is lost.
+    """
+    if status != 404 or place.get("known"):
+        return False
+    return administration in {one.value for one in await companies(http, {})}
 
 
 class _Looked:

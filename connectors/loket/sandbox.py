@@ -71,6 +71,8 @@ class LoketSandbox(Sandbox):
             "old_refresh": "refused",  # refused | valid, after it rotated
             "rights": sorted({*RIGHTS.values()}),  # the rights of the user
             "module_940": True,  # False: 403 with the module as reason
+            "shut_administrations": [],  # the ids of those whose runs this user may not see: 403
+            "no_runs": 200,  # 404: an administration without runs is not found instead of an empty list
             "authorizations": "2019",  # 2019: {id, description} | 2018: {name} | refused
             "user_fields": True,  # False: /user says nothing but an id
             "page_size": 250,  # the largest page that is given
@@ -413,6 +415,10 @@ class LoketSandbox(Sandbox):
 
     def _runs(self, request: Request, administration: Record) -> Response:
         found = [one for one in self.books["runs"].values() if one["administration"] == administration["id"]]
+        if administration["id"] in self.switches["shut_administrations"]:
+            raise Refused(403, "User doesn't have rechten to perform activity for the given Id.")
+        if not found and self.switches["no_runs"] == 404:
+            raise Refused(404)
         shown = [self._shown(one) for one in found]
         return self._list(request, self._ordered(request, self._filtered(request, shown)))
 

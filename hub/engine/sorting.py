@@ -200,8 +200,10 @@ async def _changed(ctx: Context, flow: str, works: Sequence[tuple[Work, RowMappi
             revisions[work.id] = (row["revision"] + (0 if again else 1), row["ref"], before)
             going.append(work)
         else:
-            by_hand = "change_by_hand" if work.forced else "changed_after_booking"
-            work.findings = [Finding(key=by_hand, values={"booked_as": row["label"] or row["ref"]})]
+            writer = ctx.writer(flow)
+            never = work.forced or (writer.update is None and writer.reversal is None)
+            asked = "change_by_hand" if never else "changed_after_booking"
+            work.findings = [Finding(key=asked, values={"booked_as": row["label"] or row["ref"]})]
             verdicts.park(ctx, work, ItemStatus.changed, said, delivery_id=row["id"])
     jobs = await _intend(ctx, going, revisions, said)
     jobs.extend(await reversal.reverse(ctx, flow, reversing, said))

@@ -101,7 +101,8 @@ async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Row
 
     Gives the number of `new` and `changed` items, and of those the `ignored` ones and those with a `finding`. Those
     findings are told in the log once, and not each time an overlapping window shows the record again. A booked item
-    whose content changed is worked on again: delivery sees the difference and does what the target allows.
+    whose content changed is worked on again: delivery sees the difference and does what the target allows. One that
+    the source since sets aside, such as a run that was marked as processed, keeps what was booked and says no more.
     """
     if not rows:
         return {}
@@ -117,10 +118,15 @@ async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Row
                  status text, number text, date date, party text, amount numeric, currency text, raw jsonb,
                  fingerprint text, findings jsonb, note text, period text, route text)
             ON CONFLICT (combi_id, flow, source_id, administration) DO UPDATE SET
-                 raw = excluded.raw, fingerprint = excluded.fingerprint, number = excluded.number,
+                 raw = CASE WHEN i.status = 'booked' AND excluded.status = 'ignored' THEN i.raw ELSE excluded.raw END,
+                 fingerprint = excluded.fingerprint, number = excluded.number,
                  date = excluded.date, party = excluded.party, amount = excluded.amount, currency = excluded.currency,
-                 period = excluded.period, route = excluded.route,
-                 findings = CASE WHEN i.status IN ('skipped', 'unknown') THEN i.findings ELSE excluded.findings END,
+                 period = excluded.period,
+                 route = CASE WHEN i.status = 'booked' AND excluded.status = 'ignored' THEN i.route
+                              ELSE excluded.route END,
+                 findings = CASE WHEN i.status IN ('skipped', 'unknown') THEN i.findings
+                                 WHEN i.status = 'booked' AND excluded.status = 'ignored' THEN i.findings
+                                 ELSE excluded.findings END,
                  status = CASE WHEN i.status IN ('skipped', 'unknown', 'reversed') THEN i.status
                                WHEN i.delivery_id IS NOT NULL AND excluded.status = 'ignored' THEN i.status
                                ELSE excluded.status END,

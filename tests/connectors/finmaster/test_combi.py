@@ -98,7 +98,7 @@ async def test_a_run_made_anew_with_other_amounts_is_asked_about(pair: Pair) -> 
     await pair.run()
     assert pair.finmaster.balance() == MONTH
     assert (await pair.items())["2026-09 run 1"]["status"] == "changed"
-    assert await pair.findings("2026-09 run 1") == ["changed_after_booking"]
+    assert await pair.findings("2026-09 run 1") == ["change_by_hand"], "FinMaster lets nobody correct by 'retry'"
 
 
 async def test_a_run_that_is_taken_back_is_told(pair: Pair) -> None:
@@ -165,6 +165,11 @@ async def test_a_run_is_marked_once_after_it_was_booked(pair: Pair) -> None:
     assert sorted(one["message"].split()[-1] for one in pair.loket.books["audit"]) == ["2026-0001", "2026-0002"]
     found = await pair.items()
     assert [(one["status"], one["amount"]) for one in found.values()] == [("booked", "27466.19")] * 2
+    await pair.run()  # Reads them as exported.
+    for one in (await pair.items()).values():
+        shown = (await pair.api.get(f"/v1/items/{one['id']}")).json()
+        assert (shown["status"], shown["findings"]) == ("booked", [])
+        assert sum(Decimal(line["debit"]) for line in shown["posting"]) == Decimal("27466.19")
     assert pair.finmaster.balance() == times(MONTH, 2)
 
 

@@ -101,6 +101,14 @@ async def test_an_answer_that_says_nothing_is_looked_up(box: FinmasterSandbox, h
     assert found.ref == "2026-0001"
 
 
+async def test_a_reference_that_answers_not_found_is_not_booked_yet(
+    box: FinmasterSandbox, http: Http, payload: Payload
+) -> None:
+    box.switches["no_entry"] = 404
+    assert await journals.find(http, KEY, payload) is None
+    assert (await journals.write(http, payload, KEY)).ref == "2026-0001"
+
+
 async def test_a_refusal_names_every_fault(box: FinmasterSandbox, http: Http, payload: Payload) -> None:
     del box.books["administrations"][HOME]["accounts"]["40400"]
     del box.books["administrations"][HOME]["centres"]["BAK"]

@@ -87,6 +87,12 @@ async def test_a_list_of_activities_that_may_not_be_read_holds_nobody_up(box: Lo
     assert (await identity(box)).name == "Bakkerij De Gouden Korst B.V."
 
 
+async def test_an_administration_without_runs_that_answers_not_found_is_no_obstacle(box: LoketSandbox) -> None:
+    home = box.add_administration()
+    box.switches["no_runs"] = 404
+    assert (await identity(box)).tenant == home["employer"]
+
+
 async def test_a_missing_module_is_named(box: LoketSandbox) -> None:
     box.seed()
     box.switches["module_940"] = False

@@ -242,6 +242,42 @@ async def test_an_administration_that_is_out_of_reach_is_named_after_the_others_
     assert list(reader.raws) == [source_id(run)]
 
 
+async def test_an_administration_without_rights_is_named_after_the_others_were_read(
+    box: LoketSandbox, reader: Reader
+) -> None:
+    shut, home = box.add_administration(name="Dicht"), box.add_administration()
+    run = box.month(home, 2026, 1)
+    box.switches["shut_administrations"] = [shut["id"]]
+    reader.companies = (shut["id"], home["id"])
+    with pytest.raises(ConfigError) as said:
+        await reader.read()
+    assert (said.value.key, said.value.values["administrations"]) == ("loket.administration_gone", shut["id"])
+    assert list(reader.raws) == [source_id(run)]
+    reader.companies = (shut["id"],)
+    with pytest.raises(ConfigError) as said:
+        await reader.read()
+    assert said.value.key == "loket.no_rights", "nothing can be read: it is the user's rights"
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_administration_without_runs_may_answer_not_found(
+    box: LoketSandbox, reader: Reader, known: bool
+) -> None:
+    bare, home = box.add_administration(name="Nieuw"), box.add_administration()
+    run = box.month(home, 2026, 1)
+    box.switches["no_runs"] = 404
+    reader.companies = (bare["id"], home["id"])
+    if known:
+        made = box.month(bare, 2026, 1)
+        await reader.read()
+        del box.books["runs"][made["id"]]
+        with pytest.raises(ConfigError):
+            await reader.read()
+        return
+    await reader.read()
+    assert list(reader.raws) == [source_id(run)]
+
+
 @pytest.mark.parametrize("status", [QUEUED, NOTHING, FAILED, REMOVED, EXPORTED])
 async def test_runs_that_are_not_ready_are_listed_and_not_booked(
     box: LoketSandbox, reader: Reader, status: int
