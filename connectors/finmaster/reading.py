@@ -17,18 +17,23 @@ NAME: Names = ("omschrijving", "naam", "description", "name")
 KIND: Names = ("soort", "type", "kind")
 REFERENCE: Names = ("referentie", "reference")
 VOUCHER: Names = ("boekstuknummer", "boekstuk", "nummer", "id")
+_BESIDE: Names = ("fouten", "waarschuwingen", "meldingen", "errors", "warnings", "messages", "links")
 LINES: Names = ("regels", "boekingsregels", "lines")
 
 
 def rows(body: object) -> list[Raw]:
     """The records of an answer: a bare list, the only list in an object, or one record. None is an empty list.
 
+    Lists of what FinMaster has to say beside them are no records.
+
     Raises TransientError for anything else.
     """
     if body is None:
         return []
     if isinstance(body, Mapping):
-        lists = [one for name, one in body.items() if isinstance(one, list) and str(name).lower() not in LINES]
+        lists = [
+            one for name, one in body.items() if isinstance(one, list) and str(name).lower() not in (*LINES, *_BESIDE)
+        ]
         if len(lists) > 1:
             raise TransientError("finmaster.answer_unreadable")
         body = lists[0] if lists else _single(body)

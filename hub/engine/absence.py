@@ -52,7 +52,7 @@ async def handle(ctx: Context, flow: str, works: Sequence[Work], said: Verdicts)
         elif work.forced:
             reversing.append((work, work.delivery_id))
         else:
-            work.findings = [verdicts.vanished(work.number, stood.get(work.delivery_id))]
+            work.findings = [verdicts.vanished(ctx, flow, work.number, verdicts.called(stood.get(work.delivery_id)))]
             verdicts.park(ctx, work, ItemStatus.changed, said, delivery_id=work.delivery_id)
     return await reversal.reverse(ctx, flow, reversing, said)
 
@@ -124,7 +124,7 @@ async def _vanish(session: AsyncSession, ctx: Context, flow: str, row: RowMappin
         if row["status"] != ItemStatus.ignored:
             ctx.log_finding(finding, row["id"])
     else:
-        finding = Finding(key=verdicts.VANISHED, values={**values, "booked_as": row["label"] or row["ref"]})
+        finding = verdicts.vanished(ctx, flow, row["number"], row["label"] or row["ref"])
         status, count = ItemStatus.changed, "changed"
         ctx.log_finding(finding, row["id"])
     ctx.counts[flow][count] += 1

@@ -68,8 +68,8 @@ async def under_way(ctx: Context, rows: Mapping[str, RowMapping], keys: Mapping[
 
 def _held_up(ctx: Context, flow: str, work: Work, stood: Stood, said: Verdicts) -> bool:
     """True, with a verdict, when this booking cannot be taken back (now)."""
-    label = stood.receipt.label or stood.receipt.ref
-    known = [verdicts.vanished(work.number, stood)] if work.vanished else []
+    label = verdicts.called(stood)
+    known = [verdicts.vanished(ctx, flow, work.number, label)] if work.vanished else []
     closed = ctx.settings.closed_until
     if ctx.writer(flow).reversal is None or stood.adopted:
         work.findings = [*known, Finding(key="cannot_reverse", values={"booked_as": label})]

@@ -27,6 +27,8 @@ IN_OTHER_HANDS = timedelta(seconds=15)
 
 
 VANISHED = "vanished_at_source"
+VANISHED_BY_HAND = "vanished_to_correct_by_hand"
+"""The same where the package does not let us reverse a booking."""
 
 
 class Action(StrEnum):
@@ -251,10 +253,15 @@ def _reversed(ctx: Context, job: Job, stood: Stood, receipt: Receipt, verdicts: 
     )
 
 
-def vanished(number: str, stood: Stood | None) -> Finding:
-    """The source no longer has what stands in the target."""
-    booked_as = (stood.receipt.label or stood.receipt.ref) if stood else ""
-    return Finding(key=VANISHED, values={"number": number, "booked_as": booked_as})
+def vanished(ctx: Context, flow: str, number: str, booked_as: str) -> Finding:
+    """The source no longer has what stands in the target; says what can be done there."""
+    key = VANISHED if ctx.writer(flow).reversal is not None else VANISHED_BY_HAND
+    return Finding(key=key, values={"number": number, "booked_as": booked_as})
+
+
+def called(stood: Stood | None) -> str:
+    """What stands in the target as people know it; empty for nothing."""
+    return (stood.receipt.label or stood.receipt.ref) if stood else ""
 
 
 def total_differs(expected: Decimal, actual: Decimal, label: str) -> Finding:

@@ -280,7 +280,7 @@ async def test_where_bookings_are_updated_the_same_entry_is(
         await payroll.run(combi)
         await payroll.human(items.retry, await payroll.only())
         await payroll.run(combi)
-        assert await keys(payroll) == ["vanished_at_source", "cannot_reverse"]
+        assert await keys(payroll) == ["vanished_to_correct_by_hand", "cannot_reverse"]
         assert (await payroll.only()).status is ItemStatus.changed
 
 

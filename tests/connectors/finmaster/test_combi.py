@@ -107,7 +107,7 @@ async def test_a_run_that_is_taken_back_is_told(pair: Pair) -> None:
     await pair.run()
     pair.loket.undo(run)
     await pair.run()
-    assert await pair.findings("2026-09 run 1") == ["vanished_at_source"]
+    assert await pair.findings("2026-09 run 1") == ["vanished_to_correct_by_hand"]
     assert pair.finmaster.balance() == MONTH
     pair.loket.journalise(pair.loket.books["payroll_runs"][run["payrollRun"]])
     await pair.run()

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from connectors.finmaster import CONNECTOR, journals
+from connectors.finmaster.reading import rows
 from connectors.finmaster.sandbox import FinmasterSandbox
 from connectors.finmaster.settings import FinmasterSettings
 from hub.accounting.chart import Journal, Master
 from hub.kit import json
 from hub.sdk.connector import Payload
-from hub.sdk.errors import OutcomeUnknown, RecordRejected
+from hub.sdk.errors import OutcomeUnknown, RecordRejected, TransientError
 from hub.sdk.http import Http
 from tests.connectors.finmaster.conftest import HOME, booking, key
 
@@ -107,6 +108,12 @@ async def test_a_reference_that_answers_not_found_is_not_booked_yet(
     box.switches["no_entry"] = 404
     assert await journals.find(http, KEY, payload) is None
     assert (await journals.write(http, payload, KEY)).ref == "2026-0001"
+
+
+def test_a_list_with_what_there_is_to_say_beside_it_is_that_list() -> None:
+    assert rows({"meldingen": [], "waarschuwingen": [{"code": "X"}], "perioden": [{"nummer": 1}]}) == [{"nummer": 1}]
+    with pytest.raises(TransientError):
+        rows({"perioden": [], "dagboeken": []})
 
 
 async def test_a_refusal_names_every_fault(box: FinmasterSandbox, http: Http, payload: Payload) -> None:

@@ -118,7 +118,7 @@ async def test_an_invoice_that_vanished_is_told_after_two_misses_half_an_hour_ap
     pair.clock.advance(timedelta(minutes=30))
     await pair.run()
 
-    assert await pair.stand("20261188") == (ItemStatus.changed, ["vanished_at_source"])
+    assert await pair.stand("20261188") == (ItemStatus.changed, ["vanished_to_correct_by_hand"])
     assert await pair.stand("20261187") == (ItemStatus.booked, [])
     assert len(pair.books.documents()) == 2
 
