@@ -70,6 +70,7 @@ class LoketSandbox(Sandbox):
             "refresh_rotates": True,  # False: the old one stays valid and is given again
             "old_refresh": "refused",  # refused | valid, after it rotated
             "rights": sorted({*RIGHTS.values()}),  # the rights of the user
+            "no_activities": [],  # what this client may not do although the user may: 403
             "module_940": True,  # False: 403 with the module as reason
             "shut_administrations": [],  # the ids of those whose runs this user may not see: 403
             "no_runs": 200,  # 404: an administration without runs is not found instead of an empty list
@@ -379,6 +380,8 @@ class LoketSandbox(Sandbox):
     def _may(self, activity: str, *, module: bool = False) -> None:
         if module and not self.switches["module_940"]:
             raise Refused(403, "Employer doesn't have the module Journaliseren 940.")
+        if activity in self.switches["no_activities"]:
+            raise Refused(403, "Client may not perform the activity.")
         if RIGHTS[activity] not in self.switches["rights"]:
             raise Refused(403, "User doesn't have rechten to perform activity for the given Id.")
 

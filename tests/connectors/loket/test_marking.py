@@ -70,6 +70,12 @@ async def test_a_missing_right_is_told_and_changes_nothing(box: LoketSandbox, ht
     assert run["status"] == READY
 
 
+async def test_a_client_that_may_not_read_one_run_marks_all_the_same(box: LoketSandbox, http: Http, run: Any) -> None:
+    box.switches["no_activities"] = ["GetJournalRunByJournalRunId"]
+    await tell(http, run)
+    assert (run["status"], len(box.books["audit"])) == (EXPORTED, 1)
+
+
 async def test_a_refusal_names_the_run(box: LoketSandbox, http: Http, run: Any) -> None:
     box.switches["application_needed"] = True
     with pytest.raises(RecordRejected) as said:
