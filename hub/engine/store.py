@@ -106,6 +106,7 @@ async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Row
     """
     if not rows:
         return {}
+    await _leave_booked(session, ctx, flow, [row for row in rows if row["status"] == "ignored"])
     found = await session.execute(
         text(
             """INSERT INTO item AS i (id, organisation_id, combi_id, flow, source_id, administration, status, number,
@@ -118,15 +119,10 @@ async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Row
                  status text, number text, date date, party text, amount numeric, currency text, raw jsonb,
                  fingerprint text, findings jsonb, note text, period text, route text)
             ON CONFLICT (combi_id, flow, source_id, administration) DO UPDATE SET
-                 raw = CASE WHEN i.status = 'booked' AND excluded.status = 'ignored' THEN i.raw ELSE excluded.raw END,
-                 fingerprint = excluded.fingerprint, number = excluded.number,
+                 raw = excluded.raw, fingerprint = excluded.fingerprint, number = excluded.number,
                  date = excluded.date, party = excluded.party, amount = excluded.amount, currency = excluded.currency,
-                 period = excluded.period,
-                 route = CASE WHEN i.status = 'booked' AND excluded.status = 'ignored' THEN i.route
-                              ELSE excluded.route END,
-                 findings = CASE WHEN i.status IN ('skipped', 'unknown') THEN i.findings
-                                 WHEN i.status = 'booked' AND excluded.status = 'ignored' THEN i.findings
-                                 ELSE excluded.findings END,
+                 period = excluded.period, route = excluded.route,
+                 findings = CASE WHEN i.status IN ('skipped', 'unknown') THEN i.findings ELSE excluded.findings END,
                  status = CASE WHEN i.status IN ('skipped', 'unknown', 'reversed') THEN i.status
                                WHEN i.delivery_id IS NOT NULL AND excluded.status = 'ignored' THEN i.status
                                ELSE excluded.status END,
@@ -154,6 +150,26 @@ async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Row
     if counts["new"] or counts["changed"]:
         ctx.at_hand = None
     return counts
+
+
+async def _leave_booked(session: AsyncSession, ctx: Context, flow: str, ignored: Rows) -> None:
+    """Booked items that the source since sets aside: only that is kept: they go on showing what was booked."""
+    if not ignored:
+        return
+    seen = [
+        {"source_id": row["source_id"], "administration": row.get("administration"), "fingerprint": row["fingerprint"]}
+        for row in ignored
+    ]
+    await session.execute(
+        text(
+            """UPDATE item i SET fingerprint = r.fingerprint
+            FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(source_id text, administration text, fingerprint text)
+            WHERE i.combi_id = :combi AND i.flow = :flow AND i.source_id = r.source_id
+              AND i.administration = coalesce(r.administration, '') AND i.status = 'booked'
+              AND i.fingerprint <> r.fingerprint"""
+        ),
+        {"combi": ctx.combi.id, "flow": flow, "rows": packed(seen)},
+    )
 
 
 async def park(session: AsyncSession, ctx: Context, rows: Rows) -> None:

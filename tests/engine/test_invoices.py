@@ -175,6 +175,23 @@ async def test_an_ignored_invoice_is_noted_once_on_the_timeline(world: World) ->
     assert len(world.simplicate.messages_of(record["id"])) == 1
 
 
+async def test_a_marker_on_a_booked_invoice_leaves_it_as_it_was_booked(world: World) -> None:
+    record = world.simplicate.add_invoice("F2026-0001")
+    combi = await world.combi(ignore_marker="NIET BOEKEN")
+    await world.run(combi)
+    before = await world.item("F2026-0001")
+    world.simplicate.change("invoices", record["id"], reference="niet boeken")
+    await world.run(combi)
+    await world.run(combi)
+    after = await world.item("F2026-0001")
+    assert (after.status, after.findings, after.raw) == (ItemStatus.booked, [], before.raw)
+    assert (after.amount, after.date, after.number) == (before.amount, before.date, before.number)
+    world.simplicate.change("invoices", record["id"], reference="")
+    await world.run(combi)
+    assert (await world.item("F2026-0001")).status is ItemStatus.booked
+    assert world.totals() == {20260001: D("1210.00")}
+
+
 async def test_a_marker_that_is_taken_away_lets_the_invoice_go(world: World) -> None:
     world.simplicate.add_invoice("F2026-0001", reference="niet boeken")
     combi = await world.combi(ignore_marker="NIET BOEKEN")
