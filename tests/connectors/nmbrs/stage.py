@@ -109,7 +109,7 @@ async def an_office(
         ledger[account] = ledger_account(int(account), f"Rekening {account}", None, account < "4")
     outer = Starlette()
     client = new_client(BrokenPipes(app=outer))
-    for name in ("nmbrs", "minox"):
+    for name in ("nmbrs", "minox", *(others or {})):
         shipped = registry.get(name)
         rate = shipped.manifest.rate_limit.model_copy(update={"per_minute": 600_000, "burst": 10_000})
         registry.add(replace(shipped, manifest=shipped.manifest.model_copy(update={"rate_limit": rate})))
