@@ -126,7 +126,7 @@ class Stage:
         *,
         profile: str = PROFILE,
         administration: str = ADMINISTRATION,
-        schedule: Schedule = Schedule.every_15_minutes,
+        schedule: Schedule = Schedule.manual,
         slot: datetime | None = None,
         due: bool = True,
         **settings: Any,
@@ -143,7 +143,7 @@ class Stage:
         target: UUID,
         settings: dict[str, Any],
         *,
-        schedule: Schedule = Schedule.every_15_minutes,
+        schedule: Schedule = Schedule.manual,
         slot: datetime | None = None,
         due: bool = True,
     ) -> UUID:

@@ -59,7 +59,7 @@ async def test_two_workers_on_the_same_combis_book_each_document_once(stage: Sta
 
 
 async def test_a_worker_that_is_asked_to_go_leaves_its_run_to_another(stage: Stage) -> None:
-    stage.fill(60, 12)
+    stage.fill(800, 12)
     await stage.combi()
     leaving = await stage.worker()
     await stage.until(lambda: len(stage.booked()) > 3)
@@ -68,14 +68,14 @@ async def test_a_worker_that_is_asked_to_go_leaves_its_run_to_another(stage: Sta
     leaving.signal(signal.SIGTERM)
     assert await leaving.ended(10) == 0, leaving.said()
     gone = time.monotonic()
-    assert 3 < len(stage.booked()) < 60
+    assert 3 < len(stage.booked()) < 800
     hanging = await stage.rows("SELECT key FROM delivery WHERE state = 'sent'")
     assert hanging == [], "a call was broken off although there was time to end it"
     await stage.worker()
     await stage.rest()
 
     print(f"SIGTERM: gone in {gone - asked:.1f} s, done {time.monotonic() - gone:.1f} s later")  # noqa: T201
-    await stage.assert_books(60, 12)
+    await stage.assert_books(800, 12)
 
 
 async def test_a_worker_that_was_stopped_writes_nothing_more_when_it_wakes(stage: Stage) -> None:
@@ -111,7 +111,7 @@ async def test_a_worker_that_was_stopped_writes_nothing_more_when_it_wakes(stage
 
 async def test_after_an_hour_without_workers_there_is_one_run(stage: Stage) -> None:
     stage.fill(3, 1)
-    combi = await stage.combi(due=False)
+    combi = await stage.combi(due=False, schedule=Schedule.every_15_minutes)
     planned = next_slot(Schedule.every_15_minutes, combi, stage.hub.clock.now() - timedelta(minutes=61))
     await stage.change("UPDATE combi SET slot = :planned WHERE id = :id", planned=planned, id=combi)
     await stage.worker()
