@@ -9,7 +9,7 @@ from connectors.finmaster.reading import CODE, KIND, NAME, Names, rows, said, va
 from hub.accounting.chart import FiscalYear, Journal, LedgerAccount, Master
 from hub.sdk.connector import Identity, Options, Raw
 from hub.sdk.errors import ConfigError
-from hub.sdk.http import Answer, Http, Refusal
+from hub.sdk.http import Answer, Http, Refusal, by_status
 from hub.sdk.reading import flag, line, perhaps_day, whole
 from hub.sdk.settings import Option
 
@@ -18,7 +18,6 @@ MEMORIAL = "memoriaal"
 _NO_BOOKING = ("kop", "titel", "totaal", "heading", "header", "debiteuren", "crediteuren", "debtors", "creditors")
 """Kinds of accounts on which nothing is booked by hand: headings, and control accounts of sub-ledgers (3, check 5)."""
 _CLOSED: Names = ("gesloten", "afgesloten", "closed")
-_FIRST_ERROR = 400
 
 
 def by_file(http: Http) -> bool:
@@ -196,20 +195,7 @@ def _fiscal_years(periods: Sequence[Raw]) -> tuple[FiscalYear, ...]:
 
 def refusal(answer: Answer) -> Refusal | None:
     """The words of a refusal; what they mean follows from the status."""
-    if answer.status < _FIRST_ERROR:
-        return None
-    told = words(answer.body)
-    match answer.status:
-        case 401:
-            return Refusal(told, "reauth", "finmaster.access_refused")
-        case 403:
-            return Refusal(told, "config", "finmaster.no_rights")
-        case 404 | 410:
-            return Refusal(told, "rejected", "finmaster.not_found")
-        case code if code < 500:
-            return Refusal(told, "rejected", "finmaster.refused")
-        case _:
-            return Refusal(told) if told else None
+    return by_status(answer, words, "finmaster")
 
 
 def words(body: object) -> str:

@@ -7,7 +7,7 @@ from connectors.loket.listing import detail, everything, rows
 from connectors.loket.reading import ident, part, said, value
 from hub.sdk.connector import Identity, Options, Raw
 from hub.sdk.errors import ConfigError, RecordRejected, VendorError
-from hub.sdk.http import Answer, Http, Refusal
+from hub.sdk.http import Answer, Http, Refusal, by_status
 from hub.sdk.reading import line, whole
 from hub.sdk.settings import Option
 
@@ -20,7 +20,6 @@ _RESULTS_ACTIVITY = "getjournalrunresultsbyjournalrunid"
 _RUNS_ACTIVITY = "getjournalrunsbypayrolladministrationid"
 _TRIED = 3
 """How many employers and administrations are looked into by a test."""
-_FIRST_ERROR = 400
 
 
 async def identify(http: Http) -> Identity:
@@ -180,20 +179,7 @@ _LABELS = {
 
 def refusal(answer: Answer) -> Refusal | None:
     """The words of a refusal, from `messages[]` or `message`; what they mean follows from the status."""
-    if answer.status < _FIRST_ERROR:
-        return None
-    told = words(answer.body)
-    match answer.status:
-        case 401:
-            return Refusal(told, "reauth", "loket.access_refused")
-        case 403:
-            return Refusal(told, "config", "loket.no_rights")
-        case 404 | 410:
-            return Refusal(told, "rejected", "loket.not_found")
-        case code if code < 500:
-            return Refusal(told, "rejected", "loket.refused")
-        case _:
-            return Refusal(told) if told else None
+    return by_status(answer, words, "loket")
 
 
 def words(body: object) -> str:

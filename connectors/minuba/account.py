@@ -9,7 +9,7 @@ from connectors.minuba.listing import listed
 from connectors.minuba.reading import Named
 from hub.sdk.connector import Identity, Options
 from hub.sdk.errors import RecordRejected
-from hub.sdk.http import Answer, Http, Refusal
+from hub.sdk.http import Answer, Http, Refusal, by_status
 from hub.sdk.settings import Option
 
 COMPANY = "account"
@@ -87,19 +87,10 @@ OPTIONS: Mapping[str, Options] = {"companies": _companies}
 
 def refusal(answer: Answer) -> Refusal | None:
     """The error form is unknown (dossier 3), so the status judges and any words in it are only shown."""
-    if answer.status < 400:
-        return None
-    body = Named(answer.body)
+    return by_status(answer, _words, "minuba")
+
+
+def _words(told: object) -> str:
+    body = Named(told)
     inner = body.part("error")
-    words = (inner.text("message", "code") or body.text("errordescription", "message", "error", "title"))[:500]
-    match answer.status:
-        case 401:
-            return Refusal(words, "reauth", "minuba.access_refused")
-        case 403:
-            return Refusal(words, "config", "minuba.no_rights")
-        case 404 | 410:
-            return Refusal(words, "rejected", "minuba.not_found")
-        case status if status < 500:
-            return Refusal(words, "rejected", "minuba.refused")
-        case _:
-            return Refusal(words) if words else None
+    return (inner.text("message", "code") or body.text("errordescription", "message", "error", "title"))[:500]

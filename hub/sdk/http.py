@@ -102,6 +102,27 @@ class Network(httpx.AsyncHTTPTransport):
         super().__init__(verify=trusted or True, trust_env=False, limits=limits)
 
 
+def by_status(answer: Answer, told: Callable[[object], str], package: str) -> Refusal | None:
+    """A "no" whose meaning follows from the status alone, in the package's own sentences (`<package>.refused`, …).
+
+    `told` reads the package's words out of a body; it is asked for refusals only.
+    """
+    if answer.status < 400:
+        return None
+    words = told(answer.body)
+    match answer.status:
+        case 401:
+            return Refusal(words, "reauth", f"{package}.access_refused")
+        case 403:
+            return Refusal(words, "config", f"{package}.no_rights")
+        case 404 | 410:
+            return Refusal(words, "rejected", f"{package}.not_found")
+        case status if status < 500:
+            return Refusal(words, "rejected", f"{package}.refused")
+        case _:
+            return Refusal(words) if words else None
+
+
 class Client(httpx.AsyncClient):
     """A connection pool for all tenants: keeps no cookies, follows no redirects, trusts no proxy variables."""
 
