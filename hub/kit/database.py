@@ -58,10 +58,13 @@ def _enter_tenant(session: Session, transaction: SessionTransaction, connection:
     if transaction.nested:
         return
     statement = _BEGIN if organisation is None else _ENTER_TENANT % organisation
-    driver = connection.connection.driver_connection
+    driver: psycopg.AsyncConnection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
     try:
-        await_only(driver.execute(statement, prepare=False))  # type: ignore[union-attr]
+        await_only(driver.execute(statement, prepare=False))
     except psycopg.Error as error:
+        if driver.closed:
+            # SQLAlchemy lets go of all connections of that time once a statement of its own finds one dead.
+            connection.exec_driver_sql(_BEGIN)
         connection.invalidate(error)
         raise OperationalError(statement, None, error, connection_invalidated=True) from error
 

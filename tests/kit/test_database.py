@@ -208,6 +208,24 @@ async def test_work_goes_on_after_postgresql_was_restarted(services: Services, d
     assert await words(database, ONE) == ["mine"]
 
 
+async def test_a_pool_full_of_dead_connections_is_let_go_at_once(services: Services, database: Database) -> None:
+    """A quiet hub finds every connection dead after a restart: more of them than it has patience for."""
+    everybody = asyncio.Barrier(10)
+
+    async def connected() -> None:
+        async with database.system() as session:
+            await session.execute(text("select 1"))
+            await everybody.wait()
+
+    await asyncio.gather(*(connected() for _ in range(10)))
+    pid = services.postgres_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while services.postgres_pid() == pid:  # noqa: ASYNC110 - another process changes it
+        await asyncio.sleep(0.05)
+    assert await words(database, ONE) == ["mine"]
+
+
 async def test_a_session_whose_connection_was_killed_fails_and_the_next_one_works(database: Database) -> None:
     async def work() -> None:
         async with database.tenant(ONE) as session:
