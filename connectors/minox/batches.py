@@ -71,6 +71,8 @@ async def put(http: Http, payload: Payload, ref: str) -> tuple[list[Raw], list[R
     lines = [line for line in rows(body) if part(line.get("account"))]
     if any(alarming(one) for one in said):  # A success that speaks of errors: look before believing (dossier 7).
         lines = await _after_alarm(http, payload, ref, words(said))
+    elif 0 < len(lines) < len(payload["lines"]):  # One line, or those with a message, say nothing of the whole.
+        lines = await read_back(http, payload, ref)
     return lines, said
 
 

@@ -250,7 +250,7 @@ class MinoxSandbox(Sandbox):
             "page_size": 200,
             "links": "relative",  # relative | absolute | query | token | object | none (whole lists, links {})
             "lists": "collection",  # collection | bare
-            "put_answer": "lines",  # lines | empty | object | warning
+            "put_answer": "lines",  # lines | first | empty | object | warning
             "batch_missing": "404",  # 404 | empty
             "uuid": "any",  # any | v4
             "dates": "rfc3339",  # rfc3339 | plain, on what is received
@@ -755,6 +755,8 @@ class MinoxSandbox(Sandbox):
         match self.switches["put_answer"]:
             case "empty":
                 return Response("", 200)
+            case "first":
+                return json_response(self._shown(stored[0]))
             case "object":
                 return json_response({"id": uuid, "lines": [self._shown(line) for line in stored]})
             case "warning":

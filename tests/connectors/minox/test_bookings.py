@@ -47,7 +47,7 @@ async def test_a_credit_note_swaps_sides_and_reads_back_negative(
     assert all(line["debit"] >= 0 and line["credit"] >= 0 for line in box.batches()[UUID])
 
 
-@pytest.mark.parametrize("answer", ["lines", "empty", "object", "warning"])
+@pytest.mark.parametrize("answer", ["lines", "first", "empty", "object", "warning"])
 @pytest.mark.parametrize("dates", ["rfc3339", "plain"])
 @pytest.mark.parametrize("numbers", ["number", "text"])
 @pytest.mark.parametrize("vat_lines", [False, True])

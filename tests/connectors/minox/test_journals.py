@@ -56,7 +56,7 @@ async def test_an_entry_stands_once_and_says_what_it_is(box: MinoxSandbox, http:
     assert centres == [10, 10, None, None]
 
 
-@pytest.mark.parametrize("answer", ["lines", "empty", "object", "warning"])
+@pytest.mark.parametrize("answer", ["lines", "first", "empty", "object", "warning"])
 @pytest.mark.parametrize("numbers", ["number", "text"])
 @pytest.mark.parametrize("dates", ["rfc3339", "plain"])
 async def test_every_form_of_answer_tells_the_debit_total(
