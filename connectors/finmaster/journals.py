@@ -214,13 +214,22 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
 async def _standing(http: Http, payload: Payload, key: Key, refused: RecordRejected) -> Receipt:
     """A reference that is booked already is ours, from an earlier time; any other no is passed on."""
     if refused.exchange is None or refused.exchange.status != DUPLICATE:
-        raise refused
+        raise _told(refused, payload) from refused
     found = await find(http, key, payload)
     if found is not None:
         return found
     if "DUBBEL" in refused.words.upper():  # It says so itself, and does not show it yet.
         raise OutcomeUnknown("finmaster.unclear_answer", words=refused.words) from refused
-    raise refused
+    raise _told(refused, payload) from refused
+
+
+def _told(refused: RecordRejected, payload: Payload) -> RecordRejected:
+    """A refusal without a reason of its own, with the day and what to look at; any other as it is."""
+    if refused.key != "finmaster.refused":
+        return refused
+    told = RecordRejected("finmaster.entry_refused", words=refused.words, date=payload["body"]["boekdatum"])
+    told.exchange = refused.exchange
+    return told
 
 
 def receipt(row: Raw, payload: Payload, key: Key, *, existed: bool = False) -> Receipt:

@@ -87,8 +87,9 @@ def entry_has_lines(booking: EntryBooking) -> Iterable[Finding]:
 
 def entry_balances(booking: EntryBooking) -> Iterable[Finding]:
     """Debit is credit, to the last digit: a cent of difference is refused, never spread."""
-    debit = sum((line.debit for line in booking.lines), ZERO)
-    credit = sum((line.credit for line in booking.lines), ZERO)
+    nothing = cents(ZERO)  # Two decimals at least, however the package spells whole euros.
+    debit = sum((line.debit for line in booking.lines), nothing)
+    credit = sum((line.credit for line in booking.lines), nothing)
     if debit != credit:
         values = {"debit": f"{debit:f}", "credit": f"{credit:f}", "difference": f"{debit - credit:f}"}
         yield Finding(key="entry_out_of_balance", values=values)

@@ -107,6 +107,8 @@ def test_rounding_per_line_is_a_cent_a_line_and_no_more() -> None:
 def test_an_entry_out_of_balance_by_a_cent_is_refused_with_the_difference() -> None:
     (finding,) = findings(entry(("100.00", "0"), ("0", "99.99")))
     assert (finding.key, finding.values["difference"]) == ("entry_out_of_balance", "0.01")
+    finding, *_ = findings(entry(("100", "0"), ("0", "99.996")))
+    assert list(finding.values.values()) == ["100.00", "99.996", "0.004"]
 
 
 @pytest.mark.parametrize("line", [("10.00", "10.00"), ("-5.00", "0"), ("0", "0"), ("0.001", "0")])

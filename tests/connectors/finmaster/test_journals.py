@@ -123,6 +123,7 @@ async def test_a_refusal_names_every_fault(box: FinmasterSandbox, http: Http, pa
         await journals.write(http, payload, KEY)
     assert "REKENING_ONBEKEND" in said.value.words
     assert "KOSTENPLAATS_ONBEKEND" in said.value.words
+    assert (said.value.key, said.value.values["date"]) == ("finmaster.entry_refused", payload["body"]["boekdatum"])
     assert box.entries() == []
 
 
