@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from connectors.loket import runs
 from connectors.loket.account import status
-from connectors.loket.reading import number, part, said, value
+from connectors.loket.reading import ident, number, part, said, value
 from connectors.loket.runs import EXPORT_FAILED, EXPORTED, EXPORTING, FAILED, QUEUED, READY
 from connectors.loket.settings import LoketSettings, own
 from hub.accounting.documents import Document, EntryLine, Finding, Ignored, JournalEntry, Label
@@ -134,7 +134,7 @@ def _line(line: Raw, at: int, settings: LoketSettings, problems: _Problems) -> E
     words = said(component, "description") or said(account, "description")
     if unit and settings.loket_cost_units == "in_description":
         words = f"{words} ({said(unit, 'code') or said(unit, 'description')})".strip()
-    code = said(centre, "code") or said(centre, "description", "key")
+    code = said(centre, "code") or said(centre, "description") or ident(value(centre, "key"))  # Key 0 is none.
     return EntryLine(
         account=said(account, "code"),
         account_name=said(account, "description"),

@@ -62,6 +62,13 @@ def test_leading_zeros_stay() -> None:
     assert (line.account, line.cost_centre.id) == ("0400", "01")
 
 
+@pytest.mark.parametrize("spelt", [None, {}, {"key": 0, "code": "", "description": ""}, {"key": 0, "code": None}])
+def test_every_way_to_say_no_cost_centre_is_none(spelt: Any) -> None:
+    record = raw()
+    record["lines"][0]["costCenter"] = spelt
+    assert entry(record).lines[0].cost_centre is None
+
+
 @pytest.mark.parametrize("spelt", [True, "true", 1, "True"])
 def test_a_test_year_is_never_booked(spelt: Any) -> None:
     record = raw()
