@@ -61,7 +61,12 @@ class RecordRejected(VendorError):
     ) -> None:
         super().__init__(key, words=words, field=field)
         self.values = {name: str(value) for name, value in values.items()}
-        self.findings = tuple(findings) or (self.finding(),)
+        self._findings = tuple(findings)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All that is wrong; without a list of its own the error itself, with the values it has by now."""
+        return self._findings or (self.finding(),)
 
 
 class TransientError(VendorError):

@@ -136,6 +136,12 @@ async def test_linking_bizcuit_later_offers_nothing_of_before(office: Office, bi
     assert [one["description"] for one in bizcuit.proposals()] == ["Salarissen 2026-04 run 5"]
 
 
+async def test_a_grant_without_refresh_token_and_lifetime_is_taken(office: Office, bizcuit: BizcuitSandbox) -> None:
+    bizcuit.switches |= {"refresh_token": False, "expires_in": None}
+    await office.run(await linked(office))
+    assert len(bizcuit.proposals()) == 4
+
+
 async def test_a_lost_answer_offers_nothing_twice(office: Office, bizcuit: BizcuitSandbox) -> None:
     combi = await linked(office)
     bizcuit.fault("lost", method="POST", path="/payment_proposals", times=2)

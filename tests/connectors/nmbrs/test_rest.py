@@ -112,6 +112,8 @@ async def test_each_error_is_told_apart(connect: Connect, box: NmbrsSandbox, cod
         with pytest.raises(kind) as refused:
             await account.companies(http, {})
     assert (refused.value.key, refused.value.values.get("code")) == (f"nmbrs.{key}", code)
+    if isinstance(refused.value, RecordRejected):  # What is shown is its list of findings.
+        assert [one.values["code"] for one in refused.value.findings] == [code]
 
 
 @pytest.mark.parametrize(
