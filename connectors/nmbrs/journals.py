@@ -43,7 +43,15 @@ def transactions(text: str) -> list[etree._Element]:
             holders.setdefault(id(holder), root if holder is None else holder)
     if sum(1 for one in root.iter() if name(one) == "line") > MOST_LINES:
         raise Unreadable(f"more than {MOST_LINES} lines")
+    if not holders and (said := _outside_headers(root)):
+        raise Unreadable(f"no journal, but: {said}"[:200])
     return list(holders.values())
+
+
+def _outside_headers(root: etree._Element) -> str:
+    """The words that stand outside headers: a journal without lines has none, a gateway's page or an error has."""
+    told = [one for one in root.iter() if isinstance(one.tag, str) and (one.text or "").strip()]
+    return " ".join(words(one) for one in told if all(name(above) != "header" for above in (one, *one.iterancestors())))
 
 
 def written(transaction: etree._Element) -> str:

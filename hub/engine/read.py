@@ -117,6 +117,7 @@ def _row(ctx: Context, flow: str, raw: Raw) -> dict[str, Any] | None:
         return {
             **row,
             "status": ItemStatus.finding,
+            "number": next((one.values["number"] for one in error.findings if "number" in one.values), ""),
             "findings": store.found_json(error.findings),
             "fingerprint": parties.digest(raw),
         }

@@ -136,6 +136,12 @@ def test_an_empty_result_is_no_journal(xml: str) -> None:
     assert found.reason.key == "nmbrs.empty_journal"
 
 
+@pytest.mark.parametrize("page", ["<html><body>Fout</body></html>", "<error>Er ging iets mis</error>"])
+def test_a_page_or_an_error_is_no_empty_journal(page: str) -> None:
+    with pytest.raises(markup.Unreadable):
+        journals.transactions(page)
+
+
 @pytest.mark.parametrize("gone", ["<dim1>4000</dim1>", ">4000<"])
 def test_a_line_without_an_account_is_kept_without_one(gone: str) -> None:
     line = LINE.replace(gone, "" if gone.startswith("<") else "> <")
