@@ -7,10 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from hub.accounting.documents import Finding
-from hub.engine import recipe
 from hub.engine.choosing import NOT_CHOSEN
-from hub.engine.keys import key_for_item
-from hub.engine.models import Combi, Delivery, DeliveryState, Item, ItemStatus, LogEntry, Standing
+from hub.engine.keys import ends_of, key_for_item
+from hub.engine.models import Delivery, DeliveryState, Item, ItemStatus, LogEntry, Standing
 from hub.engine.verdicts import note_key
 from hub.kit.clock import Clock
 from hub.kit.ids import new_id
@@ -150,22 +149,23 @@ async def _standing(session: AsyncSession, item: Item, ref: str) -> Standing | N
 
 
 async def _delivery(session: AsyncSession, item: Item) -> Delivery | None:
-    """The newest delivery of the item's document, also when the item does not point at it yet."""
-    combi = await session.get_one(Combi, item.combi_id)
-    the_recipe = recipe.get(combi.recipe)
-    flow_source = the_recipe.target if the_recipe.direction(item.flow) == "back" else the_recipe.source
-    query = (
-        select(Delivery)
-        .where(
-            Delivery.stream == item.flow,
-            Delivery.source_id == item.source_id,
-            col(Delivery.source).startswith(f"{flow_source}:"),
-        )
-        .order_by(col(Delivery.version).desc(), col(Delivery.revision).desc())
+    """The newest delivery of the item's document, also when the item does not point at it yet.
+
+    Another account may call a document the same, and another package may hold this one too: neither is it.
+    """
+    source, target = await ends_of(session, item)
+    package, _, administration = target.partition(":")
+    query = select(Delivery).where(
+        Delivery.stream == item.flow,
+        Delivery.source_id == item.source_id,
+        Delivery.source == source,
+        col(Delivery.target).startswith(f"{package}:"),
     )
-    if item.administration and item.flow == "customers":
-        query = query.where(col(Delivery.target).endswith(f":{item.administration}"))
-    return (await session.execute(query.limit(1))).scalars().first()
+    if item.flow == "customers" and administration:
+        query = query.where(Delivery.target == target)
+    own_first = (col(Delivery.target) == target).desc()
+    newest = query.order_by(own_first, col(Delivery.version).desc(), col(Delivery.revision).desc())
+    return (await session.execute(newest.limit(1))).scalars().first()
 
 
 async def _adopted(session: AsyncSession, clock: Clock, item: Item) -> Delivery:

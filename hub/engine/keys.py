@@ -9,8 +9,8 @@ from hub.kit.database import text
 from hub.sdk.connector import Key
 
 
-async def key_for_item(session: AsyncSession, item: Item) -> Key:
-    """The delivery key of an item, from stored rows alone."""
+async def ends_of(session: AsyncSession, item: Item) -> tuple[str, str]:
+    """Where an item's deliveries come from, and where they go: `package:` alone while that is not known yet."""
     combi = await session.get_one(Combi, item.combi_id)
     the_recipe = recipe.get(combi.recipe)
     found = await session.execute(
@@ -22,15 +22,22 @@ async def key_for_item(session: AsyncSession, item: Item) -> Key:
         },
     )
     sides = {row.id: f"{row.connector}:{row.tenant}" for row in found}
-    source = sides[combi.source_connection_id]
+    source, target = sides[combi.source_connection_id], f"{the_recipe.target}:{item.administration}"
     if item.flow == "payments":
-        return Key(f"{the_recipe.target}:{item.administration}", item.flow, item.source_id, source)
+        return target, source
     if item.flow == recipe.SALARIES and combi.side_connection_id is not None:
-        return Key(source, item.flow, item.source_id, sides[combi.side_connection_id])
-    administration = item.administration
-    if not administration:
+        return source, sides[combi.side_connection_id]
+    return source, target
+
+
+async def key_for_item(session: AsyncSession, item: Item) -> Key:
+    """The delivery key of an item, from stored rows alone."""
+    source, target = await ends_of(session, item)
+    if target.endswith(":"):
+        combi = await session.get_one(Combi, item.combi_id)
+        the_recipe = recipe.get(combi.recipe)
         chosen = settings.parse(the_recipe, combi.settings)
         document = registry.get(the_recipe.source).sources[item.flow].map(item.raw or {}, chosen)
         company = document.company if isinstance(document, BOOKED_ONCE) else ""
-        administration = chosen.administrations.get(company, "")
-    return Key(source, item.flow, item.source_id, f"{the_recipe.target}:{administration}")
+        target += chosen.administrations.get(company, "")
+    return Key(source, item.flow, item.source_id, target)

@@ -171,6 +171,28 @@ async def test_what_another_account_of_the_same_package_booked_is_asked_about(pa
     assert [finding["key"] for one in found for finding in one.findings] == ["near_miss"]
 
 
+async def test_a_word_about_one_accounts_document_leaves_anothers_booking_alone(payroll: Payroll) -> None:
+    """Two environments may call their runs the same."""
+    payroll.runs.add("1")
+    first = await payroll.combi()
+    await payroll.run(first)
+    payroll.source = await connect(payroll.hub, payroll.organisation, "payroll", "key", "t9", {})
+    second = await payroll.combi()
+    await payroll.run(second)
+    (asked,) = [one for one in await payroll.items("journals") if one.status is ItemStatus.finding]
+
+    await payroll.human(items.resolve, asked, "absent")
+    assert [row["state"] for row in await payroll.rows("SELECT state FROM delivery")] == ["recorded"]
+    for combi in (second, first, second):
+        await payroll.run(combi)
+    assert payroll.books.written == 2
+    sources = await payroll.rows("SELECT source, state FROM delivery ORDER BY source")
+    assert [(row["source"], row["state"]) for row in sources] == [
+        ("payroll:t1", "recorded"),
+        ("payroll:t9", "recorded"),
+    ]
+
+
 async def test_a_refused_journal_is_tried_again_by_a_human_or_when_it_changes_only(payroll: Payroll) -> None:
     payroll.runs.add("1")
     combi = await payroll.combi(schedule=Schedule.nightly)
