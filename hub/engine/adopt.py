@@ -172,8 +172,8 @@ async def _alike(ctx: Context, flow: str, writer: TargetWriter, works: Sequence[
     """What stood in the target with an entry's date and total and is not known to be another entry's booking.
 
     A booking from another account of the same package may be of the same run, seen by another way in. The number of a
-    payroll entry says little: two that look the same are asked about. What bears the mark of another entry of this
-    combi, or is its delivery, is that entry's.
+    payroll entry says little: two that look the same are asked about, and go on being so when the entry changes before
+    a human has answered. What bears the mark of another entry of this combi, or is its delivery, is that entry's.
     """
     rows = [
         {"id": work.id, "administration": work.administration, "days": sorted(_days(work)), "total": work.total}
@@ -188,7 +188,9 @@ async def _alike(ctx: Context, flow: str, writer: TargetWriter, works: Sequence[
                 FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, administration text, days jsonb,
                   total numeric)
                 JOIN standing s ON s.combi_id = :combi AND s.stream = :stream AND s.administration = r.administration
-                  AND s.total = r.total AND r.days ? s.date::text
+                  AND (s.total = r.total AND r.days ? s.date::text OR EXISTS (
+                    SELECT 1 FROM item i, jsonb_array_elements(i.findings) asked
+                    WHERE i.id = r.id AND asked->>'key' = 'near_miss' AND asked->'values'->>'ref' = s.ref))
                 WHERE NOT EXISTS (SELECT 1 FROM delivery d WHERE d.organisation_id = s.organisation_id
                   AND d.target = :package || ':' || s.administration AND d.stream = s.stream AND d.ref = s.ref
                   AND (d.source = :source OR split_part(d.source, ':', 1) <> split_part(:source, ':', 1)))"""
@@ -291,7 +293,7 @@ def _near_miss(near: Existing, expected: Decimal | None) -> Finding:
     return Finding(
         key="near_miss",
         values={
-            "number": near.number,
+            "number": near.number or near.label or near.ref,
             "booked_as": near.label or near.ref,
             "date": str(near.date or ""),
             "amount": f"{near.total:.2f}" if near.total is not None else "",

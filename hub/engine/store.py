@@ -122,7 +122,10 @@ async def upsert_items(session: AsyncSession, ctx: Context, flow: str, rows: Row
                  raw = excluded.raw, fingerprint = excluded.fingerprint, number = excluded.number,
                  date = excluded.date, party = excluded.party, amount = excluded.amount, currency = excluded.currency,
                  period = excluded.period, route = excluded.route,
-                 findings = CASE WHEN i.status IN ('skipped', 'unknown') THEN i.findings ELSE excluded.findings END,
+                 findings = CASE WHEN i.status IN ('skipped', 'unknown') THEN i.findings
+                                 WHEN excluded.status = 'waiting' AND i.findings @> '[{"key": "near_miss"}]'
+                                   THEN i.findings
+                                 ELSE excluded.findings END,
                  status = CASE WHEN i.status IN ('skipped', 'unknown', 'reversed') THEN i.status
                                WHEN i.delivery_id IS NOT NULL AND excluded.status = 'ignored' THEN i.status
                                ELSE excluded.status END,

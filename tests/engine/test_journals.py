@@ -123,6 +123,22 @@ async def test_a_look_alike_is_asked_about_and_can_be_said_to_exist(payroll: Pay
     assert (await payroll.only()).status is ItemStatus.booked
 
 
+async def test_a_look_alike_that_changes_before_a_human_answers_is_still_asked_about(payroll: Payroll) -> None:
+    payroll.runs.add("1")
+    await payroll.run(await payroll.combi())
+    payroll.source = await connect(payroll.hub, payroll.organisation, "payroll", "key", "t9", {})
+    again = await payroll.combi()
+    await payroll.run(again)
+    payroll.runs.add("1", ("4000", "Bruto lonen", "1100", "0"), ("0170", "Netto lonen", "0", "1100"))
+    await payroll.run(again)
+    assert payroll.books.written == 1
+    (asked,) = [one for one in await payroll.items("journals") if one.status is not ItemStatus.booked]
+    assert [(one["key"], one["values"]["amount"], one["values"]["expected"]) for one in asked.findings] == [
+        ("near_miss", "1000.00", "1100.00")
+    ]
+    assert all(one["values"]["number"] for one in asked.findings)
+
+
 async def test_a_look_alike_that_is_another_one_is_booked_when_a_human_says_so(payroll: Payroll) -> None:
     lines = [
         {"account": account, "debit": debit, "credit": credit, "cost_centre": "", "description": ""}
