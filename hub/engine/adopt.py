@@ -293,7 +293,7 @@ def _near_miss(near: Existing, expected: Decimal | None) -> Finding:
     return Finding(
         key="near_miss",
         values={
-            "number": near.number or near.label or near.ref,
+            "number": near.number or near.ref,
             "booked_as": near.label or near.ref,
             "date": str(near.date or ""),
             "amount": f"{near.total:.2f}" if near.total is not None else "",
