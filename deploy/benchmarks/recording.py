@@ -5,7 +5,7 @@ import base64
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,14 @@ from typing import Any
 import httpx
 import httpx2
 
-from hub.sdk.http import Network, new_client
+from hub.sdk.http import new_client
+from hub.sdk.network import Network
 
-LIBRARIES: Mapping[str, Any] = {"httpx": httpx, "httpx2": httpx2}
-"""With what the bare loop can be made: the library that was asked for, and its successor, which the hub uses."""
+LOOPS: Mapping[str, Callable[[], Any]] = {
+    "httpx": lambda: httpx.AsyncClient(timeout=30, trust_env=False),
+    "own client": lambda: new_client(timeout_s=30),
+}
+"""With what the bare loop can be made: the library that was asked for, and what the hub itself calls with."""
 
 _KEPT = ("authorization", "authentication-key", "authentication-secret", "content-type", "accept")
 
@@ -82,10 +86,10 @@ def stretches(calls: Sequence[Call]) -> list[tuple[int, list[Call]]]:
 
 
 async def replay(recorded: str, library: str) -> dict[str, float]:
-    """Makes the calls again with one of `LIBRARIES`, reads every answer as JSON, and keeps nothing."""
+    """Makes the calls again with one of `LOOPS`, reads every answer as JSON, and keeps nothing."""
     plan = stretches([Call(**one) for one in json.loads(recorded)])
     failed = 0
-    async with LIBRARIES[library].AsyncClient(timeout=30, trust_env=False) as client:
+    async with LOOPS[library]() as client:
         began, cpu = time.perf_counter(), time.process_time()
         for width, calls in plan:
             waiting = iter(calls)

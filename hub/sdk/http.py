@@ -1,11 +1,10 @@
 """One authenticated client of one connection: signs, limits, retries reads, and raises only our five errors.
 
-The only module that imports the HTTP library.
+The only module that imports the HTTP library, with `hub.sdk.network` under it.
 """
 
 import asyncio
 import base64
-import ssl
 import string
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +30,7 @@ from hub.sdk.errors import (
     VendorError,
 )
 from hub.sdk.manifest import Auth, Manifest
+from hub.sdk.network import Network
 
 LARGEST_ANSWER = 32 * 1024 * 1024
 READ_ATTEMPTS = 3
@@ -91,15 +91,6 @@ class Refusal:
     """For how long to keep still, when the answer's headers do not say."""
     values: tuple[tuple[str, str], ...] = ()
     """What the sentence of `key` names besides the package."""
-
-
-class Network(httpx.AsyncHTTPTransport):
-    """The pool of connections to all packages; who is trusted is not left to environment variables."""
-
-    def __init__(self, trusted: ssl.SSLContext | None = None) -> None:
-        """Take whom to trust; None: the authorities that the HTTP library knows."""
-        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
-        super().__init__(verify=trusted or True, trust_env=False, limits=limits)
 
 
 def by_status(answer: Answer, told: Callable[[object], str], package: str) -> Refusal | None:

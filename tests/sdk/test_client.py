@@ -1,6 +1,7 @@
 """The client on the network: servers on real sockets that behave and misbehave."""
 
 import asyncio
+import gzip
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -14,7 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hub.sdk.http import Client, Network, new_client
+from hub.sdk.http import Client, new_client
+from hub.sdk.network import Network
 
 LARGE = 2 * 1024 * 1024
 """More bytes than lie under way."""
@@ -145,8 +147,55 @@ async def test_who_does_not_read_is_a_time_out() -> None:
         await asyncio.sleep(60)
 
     async with served(deaf) as url, client(timeout_s=0.2) as ours:
-        with pytest.raises(httpx.WriteTimeout):
+        ours.timeout = httpx.Timeout(0.2)
+        with pytest.raises(httpx.TimeoutException):
             await ours.post(url, content=b"x" * 50_000_000)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
+async def test_what_was_sent_once_is_never_sent_again_by_itself(method: str) -> None:
+    """The first may have arrived, so a connection that breaks off instead of answering is for the caller to judge."""
+    arrived: list[bytes] = []
+
+    async def forgetful(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            arrived.append(await asked(reader))
+            if len(arrived) == 2:
+                return
+            writer.write(answer(b"yes"))
+            await writer.drain()
+
+    async with served(forgetful) as url, client() as ours:
+        assert (await ours.request(method, url, content=b"1")).content == b"yes"
+        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+            await ours.request(method, url, content=b"2")
+    assert arrived == [b"1", b"2"]
+
+
+@pytest.mark.parametrize("secret", ["a\r\nb: c", "a\nb: c"])
+async def test_a_header_that_http_cannot_hold_leaves_nothing_sent(secret: str) -> None:
+    arrived: list[bytes] = []
+
+    async def heard(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        arrived.append(await reader.read(1000))
+
+    async with served(heard) as url, client() as ours:
+        with suppress(httpx.TransportError):
+            await ours.get(url, headers={"X-Secret": secret}, timeout=0.2)
+    assert not any(b"b: c" in one for one in arrived)
+
+
+async def test_an_answer_is_unpacked_and_its_head_may_be_long() -> None:
+    packed = gzip.compress(b"x" * 1000)
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nx-long: %s\r\ncontent-length: %d\r\n\r\n"
+
+    async def zipped(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.write(head % (b"y" * 20_000, len(packed)) + packed)
+        await writer.drain()
+
+    async with served(zipped) as url, client() as ours:
+        assert (await ours.get(url)).content == b"x" * 1000
 
 
 async def test_nobody_there_is_no_connection() -> None:
