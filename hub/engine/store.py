@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.documents import Finding
-from hub.engine.context import Context
+from hub.engine.context import Context, LogLine
 from hub.kit import json
 from hub.kit.database import text
 from hub.kit.ids import new_id
@@ -34,15 +34,17 @@ def _ids(rows: Rows) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
-async def items_at_hand(session: AsyncSession, ctx: Context, flow: str, limit: int) -> Sequence[RowMapping]:
-    """The next items of a flow to be worked on, oldest first."""
+async def items_at_hand(
+    session: AsyncSession, ctx: Context, flow: str, limit: int, besides: Sequence[UUID] = ()
+) -> Sequence[RowMapping]:
+    """The next items of a flow to be worked on, oldest first, `besides` those that are in hand already."""
     period = ctx.run.period or {}
     found = await session.execute(
         text(
             """SELECT id, flow, source_id, administration, status, raw, attempts, forced, number, delivery_id, chosen,
               vanished_at FROM item
             WHERE combi_id = :combi AND flow = :flow AND status IN ('waiting', 'unknown')
-              AND (retry_at IS NULL OR retry_at <= :now)
+              AND (retry_at IS NULL OR retry_at <= :now) AND id <> ALL(cast(:besides AS uuid[]))
               AND (cast(:first AS date) IS NULL OR date IS NULL OR date >= :first)
               AND (cast(:last AS date) IS NULL OR date IS NULL OR date <= :last)
               AND (cast(:documents AS text[]) IS NULL OR source_id = ANY(:documents))
@@ -53,6 +55,7 @@ async def items_at_hand(session: AsyncSession, ctx: Context, flow: str, limit: i
             "flow": flow,
             "now": ctx.clock.now(),
             "limit": limit,
+            "besides": list(besides),
             "first": period.get("from"),
             "last": period.get("to"),
             "documents": ctx.run.documents,
@@ -403,11 +406,11 @@ async def show_progress(session: AsyncSession, ctx: Context) -> None:
     )
 
 
-async def write_lines(session: AsyncSession, ctx: Context) -> None:
-    """Writes the log lines gathered so far."""
-    if not ctx.lines:
+async def write_lines(session: AsyncSession, ctx: Context, taken: Sequence[LogLine] | None = None) -> None:
+    """Writes lines for the log: those that were `taken`, or all gathered so far."""
+    lines = ctx.take_lines() if taken is None else taken
+    if not lines:
         return
-    lines, ctx.lines = ctx.lines, []
     await session.execute(
         text(
             """INSERT INTO logentry (organisation_id, at, combi_id, run_id, item_id, level, key, "values", evidence)
