@@ -4,8 +4,7 @@ While the calls of one batch are being made, the next one is prepared: a call is
 """
 
 from collections.abc import Mapping, Sequence
-
-from sqlalchemy import RowMapping
+from typing import Any
 
 from hub.accounting.documents import Finding, SalesInvoice
 from hub.engine import absence, choosing, parties, protocol, sorting, store, verdicts
@@ -40,7 +39,7 @@ async def deliver(ctx: Context, flow: str) -> bool:
     return True
 
 
-def _independent(flow: str, rows: Sequence[RowMapping]) -> bool:
+def _independent(flow: str, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether documents may be prepared while the calls of others are being made.
 
     A look-up, and what is recognised by more than its own number, must not meet bookings that are not recorded yet.
@@ -76,6 +75,8 @@ async def prepare(ctx: Context, flow: str, works: Sequence[Work]) -> list[Job]:
             ready.append(work)
     jobs.extend(await sorting.sort_out(ctx, flow, ready, said))
     await said.commit(ctx)
+    for work in works:
+        ctx.fresh.pop((flow, work.source_id), None)
     return jobs
 
 

@@ -96,7 +96,7 @@ class Work:
         return self.key
 
 
-def work_of(row: RowMapping) -> Work:
+def work_of(row: Mapping[str, Any] | RowMapping) -> Work:
     """A work from an item's row."""
     return Work(
         id=row["id"],
@@ -187,7 +187,7 @@ def read(ctx: Context, work: Work) -> None:
     """The document, where it goes and its key."""
     if work.key is not None:
         return
-    found = ctx.fresh.pop((work.flow, work.source_id), None) or document_of(ctx, work.flow, work.raw)
+    found = ctx.fresh.get((work.flow, work.source_id)) or document_of(ctx, work.flow, work.raw)
     ignored = found if isinstance(found, Ignored) else set_aside(ctx, found)
     if ignored is not None:
         work.ignored = ignored

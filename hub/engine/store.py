@@ -36,12 +36,15 @@ def _ids(rows: Rows) -> list[UUID]:
 
 async def items_at_hand(
     session: AsyncSession, ctx: Context, flow: str, limit: int, besides: Sequence[UUID] = ()
-) -> Sequence[RowMapping]:
-    """The next items of a flow to be worked on, oldest first, `besides` those that are in hand already."""
+) -> list[dict[str, Any]]:
+    """The next items of a flow to be worked on, oldest first, `besides` those that are in hand already.
+
+    `raw` is None for those whose document the context still has.
+    """
     period = ctx.run.period or {}
     found = await session.execute(
         text(
-            """SELECT id, flow, source_id, administration, status, raw, attempts, forced, number, delivery_id, chosen,
+            """SELECT id, flow, source_id, administration, status, attempts, forced, number, delivery_id, chosen,
               vanished_at FROM item
             WHERE combi_id = :combi AND flow = :flow AND status IN ('waiting', 'unknown')
               AND (retry_at IS NULL OR retry_at <= :now) AND id <> ALL(cast(:besides AS uuid[]))
@@ -61,7 +64,11 @@ async def items_at_hand(
             "documents": ctx.run.documents,
         },
     )
-    return found.mappings().all()
+    rows = [dict(row) for row in found.mappings()]
+    asked = [row["id"] for row in rows if (flow, row["source_id"]) not in ctx.fresh]
+    raws = await session.execute(text("SELECT id, raw FROM item WHERE id = ANY(:ids)"), {"ids": asked}) if asked else ()
+    known = {row.id: row.raw for row in raws}
+    return [{**row, "raw": known.get(row["id"])} for row in rows]
 
 
 async def at_hand(session: AsyncSession, ctx: Context) -> frozenset[str]:
