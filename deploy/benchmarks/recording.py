@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import httpx2
 
+from hub.sdk import network as wire
 from hub.sdk.http import new_client
-from hub.sdk.network import Network
 
 LOOPS: Mapping[str, Callable[[], Any]] = {
     "httpx": lambda: httpx.AsyncClient(timeout=30, trust_env=False),
@@ -38,23 +37,23 @@ class Call:
     end: float = 0
 
 
-class Recorder(Network):
-    """A transport that writes down what goes through it."""
+class Recorder(wire.Network):
+    """A network that writes down what goes through it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[Call] = []
         self.client = new_client(self)
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+    async def call(self, call: wire.Call, timeout_s: float) -> wire.Heard:
         """Sends it on."""
-        headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
-        content = base64.b64encode(request.content).decode()
-        call = Call(request.method, str(request.url), headers, content, time.perf_counter())
-        self.calls.append(call)
-        response = await super().handle_async_request(request)
-        call.end = time.perf_counter()
-        return response
+        headers = {name.lower(): value for name, value in call.headers.items() if name.lower() in _KEPT}
+        content = base64.b64encode(call.content or b"").decode()
+        made = Call(call.method, call.url, headers, content, time.perf_counter())
+        self.calls.append(made)
+        heard = await super().call(call, timeout_s)
+        made.end = time.perf_counter()
+        return heard
 
     def keep(self, path: Path) -> None:
         """Stores the calls."""

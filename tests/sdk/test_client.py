@@ -15,8 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from hub.sdk import network
 from hub.sdk.http import Client, new_client
-from hub.sdk.network import Network
+from hub.sdk.network import Call, Network, quoted
 
 LARGE = 2 * 1024 * 1024
 """More bytes than lie under way."""
@@ -183,6 +184,55 @@ async def test_a_header_that_http_cannot_hold_leaves_nothing_sent(secret: str) -
         with suppress(httpx.TransportError):
             await ours.get(url, headers={"X-Secret": secret}, timeout=0.2)
     assert not any(b"b: c" in one for one in arrived)
+
+
+async def test_a_call_goes_out_as_it_is_and_its_answer_comes_whole() -> None:
+    heads: list[bytes] = []
+
+    async def told(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            heads.append(head)
+            length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            body = gzip.compress(await reader.readexactly(int(length or 0)) or b"nothing")
+            writer.write(
+                b"HTTP/1.1 201 Created\r\nContent-Encoding: gzip\r\nX-Left: 3\r\ncontent-length: %d\r\n\r\n" % len(body)
+            )
+            writer.write(body)
+            await writer.drain()
+
+    async with served(told) as url, client() as ours:
+        address = quoted(f"{url}a%2Fb/{'é'}", [("$filter", "Name eq 'A & B'")])
+        for method, content in (("POST", b"body"), ("PUT", None), ("GET", None)):
+            status, headers, body = await ours.wire.call(Call(method, address, {"X-Key": "k"}, content), 5)
+            assert (status, headers.get("x-left"), body) == (201, "3", content or b"nothing")
+    first, second, third = (head.decode().splitlines() for head in heads)
+    assert first[0] == "POST /a%2Fb/%C3%A9?%24filter=Name+eq+%27A+%26+B%27 HTTP/1.1"
+    assert {line.partition(":")[0].lower() for line in first[1:] if line} == {"host", "x-key", "content-length"}
+    assert "Content-Length: 0" in second
+    assert "Content-Length" not in "".join(third)
+
+
+async def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "LARGEST_ANSWER", LARGE)
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b"x" * 65536)
+            await writer.drain()
+
+    async with served(endless) as url, client() as ours:
+        with pytest.raises(httpx.ReadError, match="too large"):
+            await ours.wire.call(Call("GET", url, {}), 5)
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http:///nobody", "http://nobody.invalid/"])
+async def test_an_address_that_leads_nowhere_is_no_connection(url: str) -> None:
+    async with client() as ours:
+        with pytest.raises((httpx.ConnectError, httpx.LocalProtocolError)):
+            await ours.wire.call(Call("GET", url, {}), 5)
 
 
 async def test_an_answer_is_unpacked_and_its_head_may_be_long() -> None:
