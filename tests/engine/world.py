@@ -80,13 +80,24 @@ class World:
     ) -> UUID:
         """An active combi of the first company profile into administration 3."""
         chosen = {"administrations": {PROFILE: ADMINISTRATION}, "journal": "VERK", "note_failure": False, **settings}
+        return await self.active("simplicate-minox", chosen, start_date=start_date, schedule=schedule)
+
+    async def active(
+        self,
+        recipe: str,
+        settings: dict[str, Any],
+        *,
+        start_date: date | None = None,
+        schedule: Schedule = Schedule.manual,
+    ) -> UUID:
+        """An active combi between both connections."""
         combi = Combi(
             id=new_id(self.clock),
             organisation_id=self.organisation,
-            recipe="simplicate-minox",
+            recipe=recipe,
             source_connection_id=self.source,
             target_connection_id=self.target,
-            settings=chosen,
+            settings=settings,
             schedule=schedule,
             start_date=start_date,
             status=CombiStatus.active,

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from lxml import etree
@@ -18,6 +18,7 @@ from connectors.minox.sandbox import ledger_account
 from connectors.nmbrs import sandbox as nmbrs
 from hub.batches import service as batches
 from hub.engine import registry
+from hub.engine.hub import Hub
 from hub.sdk.manifest import OnChange
 from tests.engine.world import ADMINISTRATION, connect
 from tests.kill.stage import Stage
@@ -28,12 +29,22 @@ Run = dict[str, Any]
 Sums = dict[str, Decimal]
 
 
+class Place(Protocol):
+    """A hub of one organisation beside sandboxes."""
+
+    hub: Hub
+    organisation: UUID
+    boxes: dict[str, Any]
+    target: UUID
+
+
 class Payroll(ABC):
     """A package with the payroll runs of one company."""
 
     name = ""
+    settings: ClassVar[Mapping[str, Any]] = {}
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Place) -> None:
         self.stage = stage
         self.box = stage.boxes[self.name]
 
@@ -50,6 +61,18 @@ class Payroll(ABC):
         """The run was undone and made again, with other amounts; gives it as it is now."""
 
     @abstractmethod
+    def undo(self, run: Run) -> None:
+        """The run is taken back."""
+
+    @abstractmethod
+    def hold(self, run: Run) -> Run:
+        """A run that is not ready (any more), with what it held; gives it as it is now."""
+
+    @abstractmethod
+    def ready(self, run: Run) -> None:
+        """A run that was held is ready."""
+
+    @abstractmethod
     def journals(self, run: Run | None = None) -> list[Sums]:
         """The journals that are to be booked: of a run, or all."""
 
@@ -58,9 +81,10 @@ class Nmbrs(Payroll):
     """Over SOAP. Several journals of a run are its transactions."""
 
     name = "nmbrs"
+    settings: ClassVar[Mapping[str, Any]] = {"start_year": 2026}
 
     async def connected(self) -> tuple[UUID, str]:
-        self.company = self.box.add_company("Bakkerij Van der Meulen B.V.", 1)
+        self.company, self.made = self.box.add_company("Bakkerij Van der Meulen B.V.", 1), 0
         return await self.connection(), "1"
 
     async def connection(self) -> UUID:
@@ -76,18 +100,32 @@ class Nmbrs(Payroll):
         return run
 
     def correct(self, run: Run, gross: str) -> Run:
+        if run["id"] not in self.box.books["runs"]:  # What was removed returns under another id.
+            return self.pay(run["first"], gross, run["number"], len(run["transactions"]))
         run["transactions"] = [self._journal(run["first"], gross) for _ in run["transactions"]]
-        run["made_at"] = run["made_at"].replace(":44", ":45")
+        self.made += 1
+        run["made_at"] = f"{run['made_at'][:14]}{self.made // 60 % 60:02}:{self.made % 60:02}"
         return run
 
+    def undo(self, run: Run) -> None:
+        self.box.books["runs"].pop(run["id"], None)
+
+    def hold(self, run: Run) -> Run:
+        run["locked"] = False
+        return run
+
+    def ready(self, run: Run) -> None:
+        run["locked"] = True
+
     def journals(self, run: Run | None = None) -> list[Sums]:
-        runs = [run] if run else self.box.books["runs"].values()
+        there = self.box.books["runs"]
+        runs = there.values() if run is None else [run] if run["id"] in there else []
         return [_sums(map(_signed, part["lines"])) for one in runs for part in one["transactions"]]
 
     @staticmethod
     def _journal(month: int, gross: str) -> dict[str, Any]:
         sides = (("debit", "Bruto lonen"), ("debit", "Vakantiegeld"), ("credit", "Nettoloon"))
-        lines = zip(_amounts(gross).items(), sides, strict=True)
+        lines = zip(amounts(gross).items(), sides, strict=True)
         return nmbrs.transaction(
             f"2026-{month:02}-25",
             *(nmbrs.line(account, f"{amount}", side, words) for (account, amount), (side, words) in lines),
@@ -128,8 +166,19 @@ class Loket(Payroll):
         again: Run = self.box.again(run, *self._lines(gross))
         return again
 
+    def undo(self, run: Run) -> None:
+        self.box.undo(run)
+
+    def hold(self, run: Run) -> Run:
+        again: Run = self.box.again(run, status=loket.QUEUED)
+        return again
+
+    def ready(self, run: Run) -> None:
+        if run["status"] == loket.QUEUED:
+            self.box.set_status(run, loket.READY)
+
     def journals(self, run: Run | None = None) -> list[Sums]:
-        runs = [run] if run else [one for one in self.box.books["runs"].values() if one["status"] == loket.READY]
+        runs = [one for one in ([run] if run else self.box.books["runs"].values()) if one["status"] == loket.READY]
         return [
             _sums(
                 (row["generalLedgerAccount"]["code"], row["debetAmount"] - row["creditAmount"]) for row in one["lines"]
@@ -139,7 +188,7 @@ class Loket(Payroll):
 
     @staticmethod
     def _lines(gross: str) -> list[dict[str, Any]]:
-        (wages, holiday, net), names = _amounts(gross).values(), [(int(one), one, ACCOUNTS[one]) for one in ACCOUNTS]
+        (wages, holiday, net), names = amounts(gross).values(), [(int(one), one, ACCOUNTS[one]) for one in ACCOUNTS]
         return [
             loket.line(names[0], debit=f"{wages}"),
             loket.line(names[1], debit=f"{holiday}"),
@@ -153,7 +202,7 @@ class Books(ABC):
     name = ""
     settings: ClassVar[Mapping[str, Any]] = {}
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Place) -> None:
         self.stage = stage
         self.box = stage.boxes[self.name]
 
@@ -325,14 +374,13 @@ async def between(stage: Stage, payroll: Payroll, books: Books, side: UUID | Non
     """The same of any two; `side`: the third connection."""
     source, company = await payroll.connected()
     target, administration = await books.connected()
-    settings = {"administrations": {company: administration}, "note_failure": False, **books.settings}
-    if isinstance(payroll, Nmbrs):
-        settings["start_year"] = 2026
+    settings = {"administrations": {company: administration}, **payroll.settings, **books.settings}
     combi = await stage.active(f"{payroll.name}-{books.name}", source, target, settings, side=side)
     return Wages(stage, payroll, books, combi)
 
 
-def _amounts(gross: str) -> Sums:
+def amounts(gross: str) -> Sums:
+    """A journal's amounts by account, without sign: gross wages, holiday pay, and what is owed."""
     whole, extra = Decimal(gross), Decimal("80.01")
     return dict(zip(ACCOUNTS, (whole, extra, whole + extra), strict=True))
 
