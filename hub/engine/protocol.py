@@ -197,7 +197,7 @@ async def _as_we_left_it(ctx: Context, flow: str, job: Job) -> None:
         label = job.undoes.receipt.label if job.undoes else ""
         raise RecordRejected("booking_gone", booked_as=label or job.ref)
     if job.before and stands.fingerprint and stands.fingerprint != job.before:
-        raise RecordRejected("edited_in_target", booked_as=stands.label)
+        raise RecordRejected("edited_before_reversal" if job.undoes else "edited_in_target", booked_as=stands.label)
 
 
 async def _record_all(ctx: Context, flow: str, results: Sequence[Result]) -> Exception | None:

@@ -61,7 +61,7 @@ KINDS = ["lost", "error", "busy", "html", "malformed", "refused", "expired"]
 KEYED = ("finmaster", "nmbrs")
 """A key that is refused once is a dead key: that asks for a human, and ends the mix."""
 BY_HAND = {
-    "booking_gone", "edited_in_target", "change_by_hand", "changed_after_booking", "total_differs", "cannot_reverse",
+    "booking_gone", "edited_in_target", "edited_before_reversal", "change_by_hand", "changed_after_booking", "total_differs", "cannot_reverse",
     "vanished_to_correct_by_hand",
 }  # fmt: skip
 """Findings with which people first put the books right."""
@@ -220,11 +220,19 @@ class PayrollMix(Mix):
         self.touched: dict[int, Sums] = {}
         """Per month what hands left in the books."""
         self.deadly: dict[str, int] = {}
-        self.latest = world.clock.now().timestamp()
+        self.ahead = 0
         for box in world.boxes.values():
             box.now = self.vendors_now
 
+    def vendors_now(self) -> float:
+        """The packages' clocks go on when ours goes back."""
+        return self.world.clock.now().timestamp() + self.ahead
+
     # What hands do
+
+    async def clock(self, seconds: int) -> None:
+        await super().clock(seconds)
+        self.ahead += max(0, -seconds)
 
     async def pay_run(self, at: int, cents: int) -> None:
         """A run with this content: new, made again, or returned."""
