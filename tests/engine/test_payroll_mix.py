@@ -1,12 +1,12 @@
 """Random mixes on the real payroll pairs: whatever happened, each run stands there once, to the cent, or is told of."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
@@ -34,6 +34,7 @@ from tests.engine.world import BrokenPipes, QuietBell, World
 from tests.kill.wages import HOME, Books, Eboekhouden, Finmaster, Loket, Nmbrs, Payroll, Run, Sums, amounts
 
 D = Decimal
+T = TypeVar("T")
 MONTHS = 4
 PAIRS: dict[str, tuple[type[Payroll], type[Books]]] = {
     "loket-finmaster": (Loket, Finmaster),
@@ -61,10 +62,11 @@ KINDS = ["lost", "error", "busy", "html", "malformed", "refused", "expired"]
 KEYED = ("finmaster", "nmbrs")
 """A key that is refused once is a dead key: that asks for a human, and ends the mix."""
 BY_HAND = {
-    "booking_gone", "edited_in_target", "edited_before_reversal", "change_by_hand", "changed_after_booking", "total_differs", "cannot_reverse",
-    "vanished_to_correct_by_hand",
+    "booking_gone", "cannot_reverse", "change_by_hand", "changed_after_booking", "edited_before_reversal",
+    "edited_in_target", "total_differs", "vanished_to_correct_by_hand",
 }  # fmt: skip
 """Findings with which people first put the books right."""
+ASKED = (ItemStatus.changed, ItemStatus.rejected, ItemStatus.finding)
 month, cents, place = st.integers(1, MONTHS), st.integers(1, 99999), st.integers(0, 5)
 OPERATIONS = st.one_of(
     st.tuples(st.just("pay_run"), month, cents),
@@ -245,13 +247,13 @@ class PayrollMix(Mix):
         """Not between a new installation and its first look: it does not know of what it never read."""
         known = {item.number for item in await self.world.items("journals")}
         own = {item.number for item in await self.world.items("journals", self.combi)}
-        if self.runs.get(at) is not None and known == own:
-            self.world.payroll.undo(self.runs[at])
+        if known == own and (run := picked([one for at, one in self.runs.items() if self.said(at)], at)) is not None:
+            self.world.payroll.undo(run)
 
     async def hold(self, at: int) -> None:
         """The run is not ready (any more), for now."""
-        if at in self.runs:
-            self.runs[at] = self.world.payroll.hold(self.runs[at])
+        if (chosen := picked(sorted(self.runs), at)) is not None:
+            self.runs[chosen] = self.world.payroll.hold(self.runs[chosen])
 
     async def trouble(self, at: int, kind: Any, times: int, after: int) -> None:
         where, method, path = self.where[at]
@@ -270,19 +272,20 @@ class PayrollMix(Mix):
     async def take_out(self, at: int) -> None:
         if (entry := await self._within_reach(at)) is not None:
             self.hands.take_out(entry)
-            self.touched[at] = {}
+            self.touched[entry.month] = {}
 
     async def edit(self, at: int, cents: int) -> None:
         if (entry := await self._within_reach(at)) is not None:
             self.hands.edit(entry, f"{D(cents) / 100:.2f}")
-            self.touched[at] = self.net(at)
+            self.touched[entry.month] = self.net(entry.month)
 
     async def _within_reach(self, at: int) -> Entry | None:
-        """The one booking that makes up what stands of a month, while nothing is under way: what people and the hub do
-        to the same entry at the same moment nobody can tell apart afterwards."""
+        """A booking that makes up what stands of its month, while nothing is under way: what people and the hub do to
+        the same entry at the same moment nobody can tell apart afterwards."""
         if await self.world.rows("SELECT 1 FROM delivery WHERE state IN ('intended', 'sent')"):
             return None
-        return next((one for one in self.hands.entries() if one.month == at and one.sums == self.net(at)), None)
+        alone = {one.month: one for one in self.hands.entries() if one.sums == self.net(one.month)}
+        return picked(sorted(alone.values(), key=lambda one: one.month), at)
 
     async def reinstall(self) -> None:
         """Only while nothing vanished: a new combi does not know of what it never read."""
@@ -291,15 +294,13 @@ class PayrollMix(Mix):
             await super().reinstall()
 
     async def answer(self, at: int, corrects: bool) -> None:
-        """A human answers what is asked about this month, if anything."""
-        for item in await self.world.items("journals", self.combi):
-            if month_of(item) == at:
-                await self.answered(item, corrects)
+        """A human answers one of the things that are asked, if any are."""
+        asked = [one for one in await self.world.items("journals", self.combi) if one.status in ASKED]
+        if (item := picked(asked, at)) is not None:
+            await self.answered(item, corrects)
 
     async def answered(self, item: Item, corrects: bool = False) -> None:
         """With the care that is asked for: the books are put right first, by hand, where that is what is asked."""
-        if item.status not in (ItemStatus.changed, ItemStatus.rejected, ItemStatus.finding):
-            return
         at, keys = month_of(item), {one["key"] for one in item.findings}
         if not keys & BY_HAND:
             await self.world.human(items.retry, item)
@@ -345,7 +346,8 @@ class PayrollMix(Mix):
         await self.check_told()
         for _ in range(6):
             for item in await self.world.items("journals", self.combi):
-                await self.answered(item)
+                if item.status in ASKED:
+                    await self.answered(item)
             await self._nights(2)
 
     async def _nights(self, count: int) -> None:
@@ -365,7 +367,7 @@ class PayrollMix(Mix):
             elif item.status is ItemStatus.booked:
                 assert net in (self.said(at), hands), about
             else:
-                assert item.status in (ItemStatus.changed, ItemStatus.finding, ItemStatus.rejected), about
+                assert item.status in ASKED, about
                 assert item.findings, about
                 assert net in (*self.shown[at], hands), about
 
@@ -377,6 +379,11 @@ class PayrollMix(Mix):
         for at in range(1, MONTHS + 1):
             assert self.net(at) in (self.said(at), self.touched.get(at)), at
         assert await self.world.rows("SELECT 1 FROM delivery WHERE state = 'sent'") == []
+
+
+def picked(choices: Sequence[T], at: int) -> T | None:
+    """One of these; None when there are none."""
+    return choices[at % len(choices)] if choices else None
 
 
 def month_of(item: Item) -> int:
