@@ -1,5 +1,6 @@
 """Random mixes on the real payroll pairs: whatever happened, each run stands there once, to the cent, or is told of."""
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -407,7 +408,7 @@ async def play(
 
 @pytest.mark.parametrize("pair", PAIRS)
 @settings(
-    max_examples=20,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
@@ -424,3 +425,37 @@ async def test_any_mix_of_payroll_ends_in_right_books(
 ) -> None:
     print(operations)  # noqa: T201 - pytest shows it when it fails
     await play(config, services, database, pair, operations)
+
+
+def scenario(seed: int) -> list[tuple[Any, ...]]:
+    """A long mix with a run after every few operations, by its number."""
+    dice = random.Random(seed)
+    found: list[tuple[Any, ...]] = []
+    for _ in range(12):
+        found.append(("pay_run", dice.randint(1, MONTHS), dice.randint(1, 99999)))
+        at = dice.randint(1, MONTHS)
+        facts: dict[str, tuple[Any, ...]] = {
+            "trouble": (dice.choice([0, 1, *range(6)]), dice.choice(KINDS), dice.randint(1, 4), dice.randint(0, 1)),
+            "crash": (dice.choice(points.ALL), dice.randint(1, 2)),
+            "edit": (at, dice.randint(1, 99999)),
+            "take_out": (at,),
+            "vanish": (at,),
+            "hold": (at,),
+            "lag": (dice.randint(0, 20),),
+            "clock": (dice.choice([-3600, 700, 4000, 90000]),),
+            "expire": (),
+            "reinstall": (),
+        }
+        name = dice.choice([*facts, "trouble", "trouble", "crash", "crash", "edit"])
+        found += [(name, *facts[name]), (dice.choice(["run", "slice", "run"]),)]
+        if dice.random() < 0.5:
+            found += [("answer", at, dice.random() < 0.5), ("run",)]
+    return found
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("seed", range(8))
+async def test_a_busy_year_of_trouble_ends_in_right_books(
+    clean: None, config: Config, services: Services, database: Database, pair: str, seed: int
+) -> None:
+    await play(config, services, database, pair, scenario(seed))

@@ -110,6 +110,24 @@ async def test_a_booking_that_hands_changed_is_not_reversed(payroll: Payroll) ->
     assert payroll.books.written == 1
 
 
+async def test_a_booking_that_was_never_read_back_is_known_by_its_total(payroll: Payroll) -> None:
+    combi = await booked(payroll)
+    await payroll.rows_changed(
+        """UPDATE delivery SET receipt = receipt || '{"fingerprint": "", "total": null}', verified = false"""
+    )
+    lines = payroll.books.entries["M1"]["lines"]
+    lines[0]["debit"] = lines[1]["credit"] = "29.26"
+    payroll.runs.add("1", *MORE)
+    await payroll.run(combi)
+    assert await keys(payroll) == ["edited_before_reversal"]
+    assert payroll.books.written == 1
+
+    lines[0]["debit"] = lines[1]["credit"] = "1000.00"
+    await payroll.human(items.retry, await payroll.only())
+    await payroll.run(combi)
+    assert payroll.books.balance() == {"4000": D(1200), "0170": D(-1200)}
+
+
 @pytest.mark.parametrize("put_back", [True, False])
 async def test_who_takes_back_a_vanished_journal_hears_first_that_hands_changed_it(
     payroll: Payroll, put_back: bool
