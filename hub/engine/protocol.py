@@ -235,14 +235,20 @@ async def _call(ctx: Context, flow: str, job: Job) -> Receipt:
 
 
 async def _as_we_left_it(ctx: Context, flow: str, job: Job) -> None:
-    """Raises RecordRejected when the booking that is to be corrected is gone or was changed by hand."""
+    """Raises RecordRejected when the booking that is to be corrected is gone or was changed by hand.
+
+    One that is taken back and could not be read when it was booked is known by its total.
+    """
     key, payload = (job.undoes.key, job.undoes.payload) if job.undoes else (job.key, job.payload)
     stands = await ctx.writer(flow).find(ctx.destination(flow).http, key, payload)
     if stands is None:
         label = job.undoes.receipt.label if job.undoes else ""
         raise RecordRejected("booking_gone", booked_as=label or job.ref)
-    if job.before and stands.fingerprint and stands.fingerprint != job.before:
-        raise RecordRejected("edited_in_target", booked_as=stands.label)
+    edited = bool(job.before and stands.fingerprint and stands.fingerprint != job.before)
+    if job.undoes and not job.before and not job.work.overrides:
+        edited = None not in (stands.total, job.undoes.total) and stands.total != job.undoes.total
+    if edited:
+        raise RecordRejected("edited_before_reversal" if job.undoes else "edited_in_target", booked_as=stands.label)
 
 
 async def _record_all(ctx: Context, flow: str, results: Sequence[Result]) -> Exception | None:

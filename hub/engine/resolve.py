@@ -43,6 +43,10 @@ UNKNOWN_CUSTOMER = "0"
 """Stands for a debtor that is yet to be made, in a preview only."""
 
 
+EDITED = ("edited_in_target", "edited_before_reversal")
+"""Findings that hands changed a booking since it was ours."""
+
+
 @dataclass
 class Work:
     """One item in hand."""
@@ -62,6 +66,8 @@ class Work:
     chosen: bool = False
     vanished: bool = False
     """The source no longer has it."""
+    told: frozenset[str] = frozenset()
+    """The keys of its findings when it came in hand: what a human knew who wants it done."""
     document: Document | None = None
     key: Key | None = None
     booking: Booking | None = None
@@ -78,6 +84,11 @@ class Work:
     def fingerprint(self) -> str:
         """Of the document in hand."""
         return self.document.fingerprint() if self.document else ""
+
+    @property
+    def overrides(self) -> bool:
+        """True when a human heard that hands changed the booking, and wants the correction all the same."""
+        return self.forced and not self.told.isdisjoint(EDITED)
 
     @property
     def shown(self) -> str:
@@ -111,6 +122,7 @@ def work_of(row: Mapping[str, Any] | RowMapping) -> Work:
         delivery_id=row["delivery_id"],
         chosen=row["chosen"],
         vanished=row["vanished_at"] is not None,
+        told=frozenset(one["key"] for one in row["findings"]),
     )
 
 

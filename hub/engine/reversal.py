@@ -91,7 +91,7 @@ def _day(stood: Stood) -> date:
 
 
 def _job(work: Work, stood: Stood, delivery_id: UUID, payload: Mapping[str, object]) -> Job:
-    before = "" if work.forced else stood.receipt.fingerprint
+    before = "" if work.overrides else stood.receipt.fingerprint
     return Job(
         work,
         Action.reverse,

@@ -45,7 +45,7 @@ async def items_at_hand(
     found = await session.execute(
         text(
             """SELECT id, flow, source_id, administration, status, attempts, forced, number, delivery_id, chosen,
-              vanished_at FROM item
+              vanished_at, findings FROM item
             WHERE combi_id = :combi AND flow = :flow AND status IN ('waiting', 'unknown')
               AND (retry_at IS NULL OR retry_at <= :now) AND id <> ALL(cast(:besides AS uuid[]))
               AND (cast(:first AS date) IS NULL OR date IS NULL OR date >= :first)
