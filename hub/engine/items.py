@@ -116,7 +116,8 @@ async def _exists(session: AsyncSession, clock: Clock, item: Item, row: Delivery
         # Somebody corrected it by hand: what stands there is the document as it is now, and not what we once sent.
         total = str(item.amount) if item.amount is not None else None
         row.fingerprint, row.total, row.adopted = item.fingerprint, item.amount, True
-        row.receipt = {**(row.receipt or {}), "total": total, "fingerprint": ""}
+        # Nor has it to go into a file any more.
+        row.receipt = {**(row.receipt or {}), "total": total, "fingerprint": "", "filed": False}
         session.add(row)
     if row.state != DeliveryState.recorded:
         row.state = DeliveryState.recorded
