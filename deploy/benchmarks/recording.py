@@ -45,13 +45,13 @@ class Recorder(wire.Network):
         self.calls: list[Call] = []
         self.client = new_client(self)
 
-    async def call(self, call: wire.Call, timeout_s: float) -> wire.Heard:
+    async def call(self, call: wire.Call, timeout_s: float, guard: wire.Guard | None = None) -> wire.Heard:
         """Sends it on."""
         headers = {name.lower(): value for name, value in call.headers.items() if name.lower() in _KEPT}
         content = base64.b64encode(call.content or b"").decode()
         made = Call(call.method, call.url, headers, content, time.perf_counter())
         self.calls.append(made)
-        heard = await super().call(call, timeout_s)
+        heard = await super().call(call, timeout_s, guard)
         made.end = time.perf_counter()
         return heard
 

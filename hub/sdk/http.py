@@ -186,7 +186,7 @@ class Http:
         self.calls = 0
         """Calls made so far, failed ones and retries included."""
         self.guard: Callable[[], None] | None = None
-        """Called at the last moment before each call; raises when this process may make none any more."""
+        """Called with a connection in hand, just before each call; raises when this process may make none any more."""
 
     @property
     def way(self) -> str:
@@ -377,12 +377,10 @@ class Http:
             await self._limiter.turn(self._connection, limit.per_minute, limit.burst)
         except NotNow as wait:
             raise TransientError("own_rate_limit", retry_after=wait.seconds, package=self._manifest.title) from wait
-        if self.guard is not None:
-            self.guard()
         self.calls += 1
         try:
             async with asyncio.timeout(self._manifest.timeout_s + 5):
-                status, headers, content = await self._client.wire.call(call, self._client.timeout_s)
+                status, headers, content = await self._client.wire.call(call, self._client.timeout_s, self.guard)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             VENDOR_CALLS.labels(self._manifest.name, "unreachable").inc()
             _fail(

@@ -5,8 +5,9 @@ aiohttp writes and parses HTTP in C, so a call costs our processor a third of wh
 """
 
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -45,12 +46,14 @@ class Call:
 
 Heard = tuple[int, Mapping[str, str], bytes]
 """An answer: its status, its headers by name in whatever case, and its unpacked body."""
+Guard = Callable[[], None]
+"""Called when a connection is had and nothing was sent yet; what it raises comes out, and nothing goes out."""
 
 
 class Wire(Protocol):
     """What carries calls."""
 
-    async def call(self, call: Call, timeout_s: float) -> Heard:
+    async def call(self, call: Call, timeout_s: float, guard: Guard | None = None) -> Heard:
         """Send it once, follow nothing, keep no cookies.
 
         Raises the HTTP library's errors: ConnectError and ConnectTimeout only when nothing was sent.
@@ -68,9 +71,10 @@ class Network(httpx.AsyncBaseTransport):
         self._trusted = trusted or httpx.create_ssl_context(trust_env=False)
         self._session: aiohttp.ClientSession | None = None
 
-    async def call(self, call: Call, timeout_s: float) -> Heard:
+    async def call(self, call: Call, timeout_s: float, guard: Guard | None = None) -> Heard:
         """As `Wire` says."""
         patience = _patience(CONNECT_S, timeout_s, timeout_s, timeout_s)
+        _guard.set(guard)
         with _in_our_words():
             answer = await self._sent(call, timeout=patience, auto_decompress=True)
             try:
@@ -82,6 +86,7 @@ class Network(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The same for the library's client, which reads the body itself."""
         call = Call(request.method, str(request.url), request.headers, await request.aread() or None)
+        _guard.set(None)
         with _in_our_words():
             answer = await self._sent(
                 call,
@@ -129,12 +134,14 @@ class Standing:
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
-    async def call(self, call: Call, timeout_s: float) -> Heard:
+    async def call(self, call: Call, timeout_s: float, guard: Guard | None = None) -> Heard:
         """As `Wire` says."""
         patience = {"timeout": httpx.Timeout(timeout_s, connect=CONNECT_S).as_dict()}
         request = httpx.Request(
             call.method, call.url, headers=dict(call.headers), content=call.content, extensions=patience
         )
+        if guard is not None:
+            guard()
         response = await self._transport.handle_async_request(request)
         try:
             return response.status_code, response.headers, await _whole(response.aiter_bytes())
@@ -159,6 +166,10 @@ def parted(files: Mapping[str, tuple[str, bytes, str]]) -> tuple[str, bytes]:
     return request.headers["Content-Type"], request.read()
 
 
+_guard: ContextVar[Guard | None] = ContextVar("guard", default=None)
+"""Of the call that this task makes."""
+
+
 class _NotClean(Exception):
     """Something lies ready on a kept connection that would be taken for the answer to the next request."""
 
@@ -168,6 +179,8 @@ class _Request(aiohttp.ClientRequest):
         """Send it, unless something came in since the last answer: then the connection is closed with nothing sent."""
         if conn.protocol.should_close:
             raise _NotClean
+        if (guard := _guard.get()) is not None:
+            guard()
         return await super().send(conn)
 
 

@@ -213,6 +213,37 @@ async def test_a_call_goes_out_as_it_is_and_its_answer_comes_whole() -> None:
     assert "Content-Length" not in "".join(third)
 
 
+async def test_the_guard_has_its_say_when_a_connection_is_had_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that waits for a connection may have lost its run meanwhile."""
+    monkeypatch.setattr(network, "MOST_CONNECTIONS", 1)
+    arrived, answering, lost = asyncio.Event(), asyncio.Event(), False
+    bodies: list[bytes] = []
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            bodies.append(await asked(reader))
+            arrived.set()
+            await answering.wait()
+            writer.write(answer(b"yes"))
+            await writer.drain()
+
+    def guard() -> None:
+        if lost:
+            raise LookupError("not ours any more")
+
+    async with served(slow) as url, client() as ours:
+        first = asyncio.create_task(ours.wire.call(Call("PUT", url, {}, b"1"), 5, guard))
+        await arrived.wait()
+        second = asyncio.create_task(ours.wire.call(Call("PUT", url, {}, b"2"), 5, guard))
+        await asyncio.sleep(0.05)
+        lost = True
+        answering.set()
+        assert (await first)[2] == b"yes"
+        with pytest.raises(LookupError):
+            await second
+    assert bodies == [b"1"]
+
+
 async def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "LARGEST_ANSWER", LARGE)
 

@@ -323,7 +323,9 @@ async def test_what_a_human_entered_by_hand_meanwhile_goes_into_no_file(pair: Pa
     await pair.run()
     changed = (await pair.items())["2026-09 run 1"]
     assert changed["status"] == "changed"
-    answer = await pair.api.post(f"/v1/items/{changed['id']}/resolve", json={"outcome": "exists", "target_ref": "met de hand"})
+    answer = await pair.api.post(
+        f"/v1/items/{changed['id']}/resolve", json={"outcome": "exists", "target_ref": "met de hand"}
+    )
     assert answer.status_code == 200, answer.text
     await pair.run()
     assert (await pair.items())["2026-09 run 1"]["status"] == "booked"
