@@ -125,7 +125,7 @@ class Turns:
 
     async def _ask_for_all(self, queue: _Queue, key: str, rate: float, burst: int) -> None:
         waiting, queue.waiting = [one for one in queue.waiting if not one.done()], []
-        before, queue.asked_at = queue.asked_at, time.monotonic()
+        before, queue.asked_at, queue.kept = queue.asked_at, time.monotonic(), 0
         more = HANDFUL if queue.asked_at - before < KEPT_S else 0
         try:
             async with asyncio.timeout(SILENCE_S):

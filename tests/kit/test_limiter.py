@@ -83,6 +83,19 @@ async def test_who_calls_on_and_on_asks_seldom_and_gets_no_more(
     assert asked < 140
 
 
+async def test_a_turn_that_was_kept_too_long_is_not_used(
+    workers: list[Turns], monkeypatch: pytest.MonkeyPatch, redis: Redis
+) -> None:
+    monkeypatch.setattr(limiter, "PATIENCE_S", 0.0)
+    for _ in range(3):
+        await workers[0].turn("minox:1", per_minute=6, burst=200)
+    await asyncio.sleep(limiter.KEPT_S + 0.05)
+    await redis.delete("turns:minox:1")
+    asked = [workers[0].turn("minox:1", per_minute=6, burst=2) for _ in range(5)]
+    told = await asyncio.gather(*asked, return_exceptions=True)
+    assert told.count(None) == 2
+
+
 async def test_a_pause_takes_back_what_was_taken_in_advance(workers: list[Turns]) -> None:
     for _ in range(3):
         await workers[0].turn("minox:1", per_minute=6000, burst=200)
