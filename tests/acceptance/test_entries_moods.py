@@ -36,6 +36,7 @@ MOODS = [
         later=[Fault("lost", "POST", "mutation", 1), Fault("500_after", "POST", "mutation", 1)],
     ),
     Mood("lines as answer", "minox", MINOX, {"journal": "MEMO"}),
+    Mood("the first line as answer", "minox", {**MINOX, "put_batch": "first"}, {"journal": "MEMO"}),
     Mood(
         "empty answers, cost centres are taken anywhere, texts of dates", "minox",
         {**MINOX, "put_batch": "empty", "rfc_dates": False, "centre_elsewhere": True, "paging": "bare"},

@@ -120,13 +120,16 @@ class Office(World):
         self.lines[own] = [self._line(at, one) for at, one in enumerate(lines, 11)]
         return own
 
+    def _nobody(self) -> dict[str, Any] | None:
+        return {"key": 0, "code": "", "description": ""} if self.habit("empty_centre") else None
+
     def _line(self, at: int, line: Line) -> dict[str, Any]:
         account, debit, credit, centre = line
         return {
             "generalLedgerAccount": {"key": at, "code": account, "description": NAMES.get(account, account)},
             "debetAmount": Decimal(debit),
             "creditAmount": Decimal(credit),
-            "costCenter": {"key": at, "code": centre, "description": centre} if centre else None,
+            "costCenter": {"key": at, "code": centre, "description": centre} if centre else self._nobody(),
             "costUnit": None,
             "payrollComponent": None,
         }

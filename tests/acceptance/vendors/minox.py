@@ -448,7 +448,13 @@ async def _batch(tenant: Tenant, books: Books, request: Request, key: str) -> Re
     lines = _validated(tenant, books, await request.json())
     _keep(tenant, books, key, lines)
     shown = [_line(tenant, one) for one in lines]
-    said = {"empty": ..., "lines": shown, "collection": {"links": {}, "collection": shown}, "text": "ok"}
+    said = {
+        "empty": ...,
+        "lines": shown,
+        "collection": {"links": {}, "collection": shown},
+        "text": "ok",
+        "first": shown[0],
+    }
     return answer(said[tenant.habit("put_batch", "lines")])
 
 
