@@ -36,7 +36,8 @@ MOODS = [
     Mood("as documented and proposed", settings={"loket_mark": True}),
     Mood(
         "a filter that hides, keys as text, upper-case ids, one record is no list",
-        loket={"empty_centre": True, "filter": "nothing", "text_keys": True, "upper_ids": True, "single": True, "zone": "Z", "no_user": True},
+        loket={"empty_centre": True, "filter": "nothing", "text_keys": True, "upper_ids": True, "single": True,
+               "zone": "Z", "no_user": True},
         finmaster={"lists": "bare", "numbers": True, "answers": "whole"},
     ),
     Mood(
