@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.nmbrs.sandbox import OWNER, TOKEN, payroll
+from hub.engine.outcome import SETTING
 from tests.connectors.nmbrs.stage import BOOKS, Office
 
 OTHER = "koppeling@anderebakker.example"
@@ -120,6 +121,27 @@ async def test_a_night_of_trouble_books_everything_once(office: Office) -> None:
 
     assert office.entries() == 4
     assert sum(office.books().values()) == 0
+
+
+async def test_a_company_whose_rights_went_holds_up_no_other(office: Office) -> None:
+    second = "41207/4"
+    office.minox.add_administration(4, "Bakkerijdepot B.V.")
+    ledger = office.minox.administration(BOOKS)["ledger_accounts"]
+    office.minox.administration(second)["ledger_accounts"].update(ledger)
+    source = await office.by_soap()
+    combi = await office.combi_of(source["id"], administrations={"2": second, "1": BOOKS})
+    (depot,) = [one for one in office.nmbrs.books["companies"].values() if one["number"] == 2]
+    office.nmbrs.switches["run_faults"] = {depot["id"]: "2004"}
+    run = await office.run(combi)
+    assert run.outcome == SETTING.code
+    assert run.reason["key"] == "nmbrs.no_rights"
+    assert office.entries() == 4
+    assert office.minox.batches(second) == {}
+    office.nmbrs.switches["run_faults"] = {}
+    await office.rows_changed("UPDATE combi SET status = 'active', reason = NULL")
+    await office.run(combi)
+    assert office.entries() == 4
+    assert len(office.minox.batches(second)) > 0
 
 
 async def test_a_regenerated_year_changes_its_entries_and_a_merged_run_is_told(office: Office) -> None:
