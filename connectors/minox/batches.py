@@ -259,7 +259,7 @@ def _existing(line: Raw) -> Existing | None:
     batch = text(line.get("batch_id")).lower()
     return Existing(
         ref=batch or f"{customer}/{shown}",
-        label=f"{ident(part(line.get('journal')).get('id'))} {own}".strip(),
+        label=f"{ident(part(line.get('journal')).get('id'))} {shown}".strip(),
         mark=batch,
         number=shown,
         date=booked_on(line),

@@ -85,7 +85,7 @@ async def test_a_refused_document_shows_the_packages_words_and_the_exchange_with
     answer = await office.browser.get(f"/documents/{item.id}")
     assert "Account is &lt;blocked&gt;" in answer.text
     assert "<blocked>" not in answer.text
-    assert "Minox weigert dit." in answer.text
+    assert "Minox weigert dit. Neem de reden weg" in answer.text
     assert "POST /batch" in answer.text
     assert "Wat u kunt doen:" in answer.text
 

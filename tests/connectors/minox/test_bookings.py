@@ -234,6 +234,7 @@ async def test_what_stands_there_is_listed_once_each_without_payments(
         ("20260143", Decimal("1452.00"), date(2026, 3, 12)),
         ("7", Decimal("60.50"), date(2026, 3, 12)),
     ]
+    assert {one.label for one in found} == {"VERK 20260143", "VERK 7"}
     assert {one.mark for one in found} == {UUID, "aaaaaaaa-0000-4000-8000-000000000001"}
     assert {one.open_item for one in found} == {"10000/20260143", "10000/7"}
 
