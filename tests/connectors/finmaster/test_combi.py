@@ -315,6 +315,24 @@ async def test_from_file_to_key_nothing_is_booked_again(pair: Pair) -> None:
     assert pair.finmaster.entries() == []
 
 
+async def test_what_a_human_entered_by_hand_meanwhile_goes_into_no_file(pair: Pair) -> None:
+    run = pair.loket.month(pair.home, 2026, 9)
+    await pair.make(await by_file(pair), finmaster_journal="90")
+    await pair.run()
+    pair.loket.again(run, *correction())
+    await pair.run()
+    changed = (await pair.items())["2026-09 run 1"]
+    assert changed["status"] == "changed"
+    answer = await pair.api.post(
+        f"/v1/items/{changed['id']}/resolve", json={"outcome": "exists", "target_ref": "met de hand"}
+    )
+    assert answer.status_code == 200, answer.text
+    await pair.run()
+    assert (await pair.items())["2026-09 run 1"]["status"] == "booked"
+    assert (await pair.api.get(f"{pair.place}/batches")).json()["waiting"] == 0
+    assert await made(pair) == []
+
+
 async def test_a_file_marks_no_run(pair: Pair) -> None:
     run = pair.loket.month(pair.home, 2026, 9)
     await pair.make(await by_file(pair), finmaster_journal="90", loket_mark=True)
