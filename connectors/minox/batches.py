@@ -1,5 +1,6 @@
 """Batches of booking lines in Minox: put, found again, listed, and given a document (dossier 4.6, 6)."""
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -9,7 +10,21 @@ from typing import cast
 
 from connectors.minox.administration import fiscal_years, journal, sales_likeness
 from connectors.minox.listing import pages
-from connectors.minox.reading import alarming, amount, day, ident, messages, number, part, place, rows, text, words
+from connectors.minox.reading import (
+    READ_BACK_S,
+    alarming,
+    amount,
+    day,
+    ident,
+    messages,
+    number,
+    part,
+    place,
+    refusing,
+    rows,
+    text,
+    words,
+)
 from connectors.minox.settings import MinoxSettings
 from hub.accounting.chart import FiscalYear
 from hub.accounting.money import ZERO
@@ -70,21 +85,27 @@ async def put(http: Http, payload: Payload, ref: str) -> tuple[list[Raw], list[R
     said = messages(body)
     lines = [line for line in rows(body) if part(line.get("account"))]
     if any(alarming(one) for one in said):  # A success that speaks of errors: look before believing (dossier 7).
-        lines = await _after_alarm(http, payload, ref, words(said))
+        lines = await _after_alarm(http, payload, ref, said)
     elif 0 < len(lines) < len(payload["lines"]):  # One line, or those with a message, say nothing of the whole.
         lines = await read_back(http, payload, ref)
     return lines, said
 
 
-async def _after_alarm(http: Http, payload: Payload, ref: str, heard: str) -> list[Raw]:
-    try:
-        lines = await read(http, payload["administration"], ref)
-    except VendorError as error:
-        raise OutcomeUnknown("minox.unclear_answer", words=heard) from error
-    if lines is None:
-        raise RecordRejected("minox.refused", words=heard)
+async def _after_alarm(http: Http, payload: Payload, ref: str, said: Sequence[Raw]) -> list[Raw]:
+    """What stands there after all. Raises RecordRejected where nothing does and Minox called it an error."""
+    lines: list[Raw] | None = None
+    for wait in READ_BACK_S:
+        await asyncio.sleep(wait)
+        try:
+            lines = await read(http, payload["administration"], ref)
+        except VendorError as error:
+            raise OutcomeUnknown("minox.unclear_answer", words=words(said)) from error
+        if lines is not None:
+            break
+    if lines is None and any(refusing(one) for one in said):
+        raise RecordRejected("minox.refused", words=words(said))
     if not lines:
-        raise OutcomeUnknown("minox.unclear_answer", words=heard)
+        raise OutcomeUnknown("minox.unclear_answer", words=words(said))
     return lines
 
 
@@ -158,8 +179,8 @@ def _path(administration: str, ref: str) -> str:
 async def attach(http: Http, payload: Payload, ref: str, file: File) -> None:
     """Hangs the printed invoice on its batch: one part `data`, in base64; a batch holds at most one document."""
     lines = await read(http, payload["administration"], ref)
-    if not lines or any(ident(line.get("document_id")) for line in lines):
-        return
+    if any(ident(line.get("document_id")) for line in lines or ()):
+        return  # Where the batch does not show itself (yet), Minox judges: a second document is refused.
     files = {"data": (file.name, base64.b64encode(file.content), file.media_type)}
     await http.write("POST", f"{_path(payload['administration'], ref)}/blob", files=files)
 
@@ -240,7 +261,7 @@ def _existing(line: Raw) -> Existing | None:
     batch = text(line.get("batch_id")).lower()
     return Existing(
         ref=batch or f"{customer}/{shown}",
-        label=f"{ident(part(line.get('journal')).get('id'))} {own}".strip(),
+        label=f"{ident(part(line.get('journal')).get('id'))} {shown}".strip(),
         mark=batch,
         number=shown,
         date=booked_on(line),

@@ -8,7 +8,20 @@ from urllib.parse import quote
 
 from connectors.minox.administration import sales_journal
 from connectors.minox.listing import pages
-from connectors.minox.reading import alarming, flag, messages, number, one_of, part, place, rows, text, words
+from connectors.minox.reading import (
+    READ_BACK_S,
+    alarming,
+    flag,
+    messages,
+    number,
+    one_of,
+    part,
+    place,
+    refusing,
+    rows,
+    text,
+    words,
+)
 from connectors.minox.settings import MinoxSettings
 from hub.accounting.booking import Booking, CustomerBooking
 from hub.accounting.chart import Journal, Master
@@ -19,10 +32,8 @@ from hub.sdk.http import Http
 from hub.sdk.settings import Settings
 
 _POSTAL = ("postal", "postadres")
-_REFUSING = ("err", "fout", "fatal")
+_BAD_REQUEST = 400
 _ENTRIES = {"email_addresses": "email_address", "phone_numbers": "phone_number"}
-READ_BACK_S = (0.0, 0.5, 1.5)
-"""Waits before a fresh debtor is looked up: the search may lag behind the answer."""
 
 
 def external_id(key: Key) -> str:
@@ -92,7 +103,7 @@ async def find(http: Http, key: Key, payload: Payload) -> Receipt | None:
     if not mine:
         for email in _emails_of(payload["body"]):
             found = await _by_email(http, home, email)
-            mine += [one for one in found if text(one.get("externalid")).lower() == external_id(key)]
+            mine += [one for one in found if _bears(one, external_id(key))]
     unique = {number(one.get("id")): one for one in mine if number(one.get("id"))}
     if len(unique) > 1:
         raise OutcomeUnknown("minox.key_twice", customers=", ".join(sorted(unique)))
@@ -102,11 +113,27 @@ async def find(http: Http, key: Key, payload: Payload) -> Receipt | None:
 
 
 async def _bearing(http: Http, home: str, mark: str) -> list[Raw]:
-    found = rows(await http.get(f"{home}/customer/by_externalid/{quote(mark, safe='')}", absent=(404, 410)))
+    found = await _searched(http, home, "by_externalid", mark)
+    if found is None:
+        return [one async for page in pages(http, f"{home}/customer") for one in page if _bears(one, mark)]
     mute = [one for one in found if "externalid" not in one and number(one.get("id"))]
     if len(mute) > 1:  # Neither trusted nor judged: the filter may have been ignored.
         raise OutcomeUnknown("minox.unclear_answer")
-    return mute or [one for one in found if text(one.get("externalid")).lower() == mark]
+    return mute or [one for one in found if _bears(one, mark)]
+
+
+def _bears(record: Raw, mark: str) -> bool:
+    return text(record.get("externalid")).lower() == mark
+
+
+async def _searched(http: Http, home: str, by: str, value: str) -> list[Raw] | None:
+    """The hits of a search; None where it answers 400, be it for "none" or for a value it cannot take (4.5)."""
+    try:
+        return rows(await http.get(f"{home}/customer/{by}/{quote(value, safe='')}", absent=(404, 410)))
+    except RecordRejected as refused:
+        if refused.exchange is None or refused.exchange.status != _BAD_REQUEST:
+            raise
+        return None
 
 
 async def match(http: Http, booking: Booking) -> Sequence[Existing]:
@@ -123,10 +150,11 @@ async def match(http: Http, booking: Booking) -> Sequence[Existing]:
 
 async def _by_email(http: Http, home: str, email: str) -> list[Raw]:
     """Debtors that use the address; the filter is not trusted, and who shows no address is looked at singly."""
-    path = f"{home}/customer/by_email/{quote(email, safe='')}"
-    answer = await http.get(path, absent=(404, 410))
+    hits = await _searched(http, home, "by_email", email)
+    if hits is None:
+        hits = [one async for page in pages(http, f"{home}/customer") for one in page]
     found: list[Raw] = []
-    for one in rows(answer):
+    for one in hits:
         if not number(one.get("id")):
             continue
         shown = await _whole(http, home, one)
@@ -173,7 +201,7 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
             raise OutcomeUnknown("minox.unclear_answer", words=words(said)) from error
         if receipt is not None:
             return receipt
-    if any(text(one.get("message_type")).lower().startswith(_REFUSING) for one in said):
+    if any(refusing(one) for one in said):
         raise RecordRejected("minox.refused", words=words(said))  # Should it show itself yet, it bears our key.
     raise OutcomeUnknown("minox.unclear_answer", words=words(said))
 

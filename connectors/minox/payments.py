@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from connectors.minox import batches
 from connectors.minox.listing import pages
-from connectors.minox.reading import amount, number, part, place, rows, text
+from connectors.minox.reading import amount, nothing, number, part, place, rows, text
 from hub.accounting.money import ZERO
 from hub.sdk.connector import Gone, OpenItem, Raw, Receipt, Settled, StillOpen
 from hub.sdk.errors import RecordRejected
@@ -23,7 +23,7 @@ async def read(http: Http, administration: str, _: Settings) -> AsyncIterator[Se
 def open_item(row: Raw) -> OpenItem | None:
     """An open item; None when the row cannot be read, so that nothing is concluded from it."""
     own, total, balance = _key(row), amount(row.get("total")), amount(row.get("balance"))
-    if not own or total is None or text(row.get("type")).lower() == "payable":
+    if not own or total is None or _owed_by_us(row):
         return None
     paid = amount(row.get("paid"))
     if balance is None:
@@ -33,6 +33,12 @@ def open_item(row: Raw) -> OpenItem | None:
     elif balance == 0 and not _proves(row):
         return None
     return OpenItem(open_item=own, total=total, balance=balance, reference=own)
+
+
+def _owed_by_us(row: Raw) -> bool:
+    """True for a supplier's item. `type` alone decides nothing: the one example seen says `payable` for both (4.7)."""
+    kind = text(part(row.get("account")).get("type")).lower()
+    return kind == "supplier" or (kind != "customer" and text(row.get("type")).lower() == "payable")
 
 
 def _key(row: Raw) -> str:
@@ -55,8 +61,8 @@ async def confirm(http: Http, administration: str, receipt: Receipt) -> Settled 
     path = f"{place(administration)}/receivable/account/{customer}/invoice/{own}"
     try:
         body = await http.get(path, absent=(404, 410))
-        found = [row for row in rows(body) if "balance" in row or "total" in row]
-        if found or body not in (None, [], {}):
+        found = rows(body)
+        if found or not (body is None or nothing(body)):
             return _judged([row for row in found if _key(row) in ("", receipt.open_item)], receipt)
         return await _by_batch(http, administration, receipt)
     except RecordRejected:

@@ -9,6 +9,9 @@ from hub.sdk.reading import amount, cut, day, flag, only, part, text
 __all__ = ["amount", "cut", "day", "flag", "part", "text"]
 
 LISTS = ("collection", "data", "items", "results", "lines")
+READ_BACK_S = (0.0, 0.5, 1.5)
+"""Waits before what was written is looked up: the search may lag behind the answer."""
+REFUSING = ("err", "fout", "fatal")
 CALM = ("warn", "info", "notice", "hint", "success", "waarsch")
 """How the type of a message starts that says nothing went wrong; every other type wants a look."""
 
@@ -32,6 +35,14 @@ def rows(body: object) -> list[Raw]:
         body = body if inner is None and set(body) - {"links"} else inner
     found = body if isinstance(body, list) else [body]
     return [row for row in found if isinstance(row, Mapping) and row]
+
+
+def nothing(body: object) -> bool:
+    """True for an answer that says "there is none": an empty array or object, bare or in its envelope."""
+    if isinstance(body, Mapping):
+        inner = {name: value for name, value in body.items() if name != "links"}
+        return all(name in LISTS and nothing(value) for name, value in inner.items())
+    return body == []
 
 
 def one_of(value: object) -> Raw:
@@ -63,6 +74,11 @@ def _messages_in(row: Raw) -> Iterable[Raw]:
 def alarming(message: Raw) -> bool:
     """True unless the type says that it is a mere warning: no list of types is known (dossier 2, 7)."""
     return not text(message.get("message_type")).lower().startswith(CALM)
+
+
+def refusing(message: Raw) -> bool:
+    """True when the type calls it an error; of every other message nothing is known."""
+    return text(message.get("message_type")).lower().startswith(REFUSING)
 
 
 def words(found: Iterable[Raw]) -> str:

@@ -250,8 +250,9 @@ class MinoxSandbox(Sandbox):
             "page_size": 200,
             "links": "relative",  # relative | absolute | query | token | object | none (whole lists, links {})
             "lists": "collection",  # collection | bare
-            "put_answer": "lines",  # lines | first | empty | object | warning
+            "put_answer": "lines",  # lines | first | empty | object | warning | text
             "batch_missing": "404",  # 404 | empty
+            "batch_lag_s": 0,  # how long a new batch stays hidden to who asks for it
             "uuid": "any",  # any | v4
             "dates": "rfc3339",  # rfc3339 | plain, on what is received
             "numbers": "number",  # number | text, for amounts received
@@ -262,12 +263,13 @@ class MinoxSandbox(Sandbox):
             "hidden_fields": [],  # left out of debtors in lists and searches, such as addresses or externalid
             "search_lag_s": 0,
             "by_email": "object",  # object | collection | array
-            "search_missing": "404",  # 404 | empty
+            "search_missing": "404",  # 404 | empty | 400
             "search_filter": True,
             "patch_arrays": "replace",  # replace | merge
-            "paid_item": "zero",  # zero | gone, when a receivable is asked singly
+            "paid_item": "zero",  # zero | gone | empty, when a receivable is asked singly
             "paid_in_list": False,
             "status_filter": True,
+            "item_type": "receivable",  # receivable | payable: the one example seen says payable for both
             "credit_sign": "negative",  # negative | positive, of a credit note's open item
             "duplicate_numbers": "refuse",  # refuse | allow
             "paid_batch": "allow",  # allow | refuse a PUT on what was paid
@@ -667,8 +669,9 @@ class MinoxSandbox(Sandbox):
         found = [books["customers"][one] for one in numbers if books["customers"][one]["_made"] <= seen]
         form = self.switches["by_email"]
         if not found:
-            if self.switches["search_missing"] == "404":
-                return json_response([message("CUSTOMER", "Niet gevonden")], 404)
+            if self.switches["search_missing"] != "empty":
+                status = int(self.switches["search_missing"])
+                return json_response([message("CUSTOMER", "Niet gevonden")], status)
             return json_response({"links": {}, "collection": []} if form == "collection" else [])
         shown = [self._shown(self._shy(one)) for one in found]
         if form == "object" and len(shown) == 1:
@@ -763,6 +766,8 @@ class MinoxSandbox(Sandbox):
                 warned = [self._shown(line) for line in stored]
                 warned[0] |= {"messages": [message("LATE", "Vervaldatum ligt ver weg", "warning")]}
                 return json_response(warned)
+            case "text":
+                return json_response("Verwerkt")
             case _:
                 return json_response([self._shown(line) for line in stored])
 
@@ -890,6 +895,7 @@ class MinoxSandbox(Sandbox):
             "currency": {"id": "EUR", "exchange_rate": 1, "description": "Euro"},
             "document_id": None,
             "messages": [],
+            "_put_at": self.now(),
         }
 
     def _vat_line(self, books: Entry, uuid: str, line: Entry) -> Entry:
@@ -912,7 +918,7 @@ class MinoxSandbox(Sandbox):
         account = books["customers"].get(line["account"]["id"], {})
         shown = abs(total) if self.switches["credit_sign"] == "positive" else total
         books["receivables"][key] = {
-            "type": "receivable",
+            "type": self.switches["item_type"],
             "account_id": int(line["account"]["id"]),
             "account": line["account"]
             | {"description": next((one["name"] for one in account.get("addresses", ())), "")},
@@ -944,7 +950,7 @@ class MinoxSandbox(Sandbox):
 
     async def _get_batch(self, request: Request, books: Entry) -> Response:
         found = books["batches"].get(request.path_params["uuid"].lower())
-        if found is None:
+        if found is None or found[0].get("_put_at", 0) > self.now() - float(self.switches["batch_lag_s"]):
             if self.switches["batch_missing"] == "empty":
                 return json_response([])
             return json_response([message("BATCH", "Onbekende boeking")], 404)
@@ -1006,6 +1012,8 @@ class MinoxSandbox(Sandbox):
         item = books["receivables"].get(f"{request.path_params['customer']}/{request.path_params['number']}")
         if item is None or (item["balance"] == 0 and self.switches["paid_item"] == "gone"):
             return json_response([message("RECEIVABLE", "Geen openstaande post")], 404)
+        if item["balance"] == 0 and self.switches["paid_item"] == "empty":
+            return json_response({"links": {}, "collection": []})
         return json_response(self._shown(item))
 
 

@@ -27,7 +27,7 @@ async def read(http: Http, since: Since, settings: Settings) -> AsyncIterator[Pa
     kinds = ["organization"] + (["person"] if chosen.persons and chosen.list_persons else [])
     cursors: dict[str, Any] = dict(since.cursor or {})
     for kind in kinds:
-        async for page in changes(http, f"/crm/{kind}", cursors.get(kind), None, dated=False):
+        async for page in changes(http, f"/crm/{kind}", cursors.get(kind), None, dated=False, thorough=since.thorough):
             cursors[kind] = page.cursor
             yield Page([row for row in page.records if not _set_aside(row)], dict(cursors))
 

@@ -41,7 +41,7 @@ CONCEPTS = frozenset({"concept", "draft"})
 
 async def read(http: Http, since: Since, _settings: Settings) -> AsyncIterator[Page]:
     """Invoices that are new or changed; filters only save calls, `map` judges each record."""
-    async for page in changes(http, PATH, since.cursor, since.start, dated=True):
+    async for page in changes(http, PATH, since.cursor, since.start, dated=True, thorough=since.thorough):
         yield page
 
 

@@ -18,6 +18,7 @@ AHEAD = timedelta(days=2)
 BLIND_WINDOW = timedelta(days=92)
 FULL_ROUND = 96
 """Without a filter on changes, every so many reads go over everything again: once a day at 15 minutes."""
+SERVER_ERROR = 500
 Query = Sequence[tuple[str, str]]
 State = Mapping[str, Any]
 
@@ -76,13 +77,14 @@ def _ended(body: object, offset: int, received: int) -> bool:
 
 
 async def changes(
-    http: Http, path: str, cursor: State | None, start: date | None, *, dated: bool
+    http: Http, path: str, cursor: State | None, start: date | None, *, dated: bool, thorough: bool = False
 ) -> AsyncIterator[Page]:
     """What is new or changed since the cursor; everything (from `start` on, when `dated`) without one.
 
     The cursor holds which filter works, the moment of the last change handled, and the place inside a listing that
     is under way, so that a sliced first listing goes on where it stopped. A listing of several pages is not a
-    snapshot: what changed while it ran is read again from the moment it began (`mark`).
+    snapshot: what changed while it ran is read again from the moment it began (`mark`). `thorough`: without a filter
+    on changes, go over everything again, and not once a day only.
     """
     state = dict(cursor or {})
     if not state or _earlier(start, state.get("start")):
@@ -91,7 +93,7 @@ async def changes(
         learnt = await _first(http, path)
         state |= {"by": learnt["by"], "proven": learnt["proven"]}
     one_page = not state["offset"]
-    query = _window(state, dated) if one_page else [(name, value) for name, value in state["query"]]
+    query = _window(state, dated, thorough) if one_page else [(name, value) for name, value in state["query"]]
     if query is None:
         yield Page([], {**state, "round": state["round"] + 1})
         return
@@ -128,16 +130,21 @@ async def _first(http: Http, path: str) -> dict[str, Any]:
             return facts | ({"by": "nothing"} if found else {"proven": False})
     except RecordRejected:
         return facts | {"by": "nothing"}
+    except TransientError as error:
+        if error.exchange is None or error.exchange.status != SERVER_ERROR:
+            raise
+        await http.get(path, one)  # Where the package itself is down, this fails too; else it was the filter.
+        return facts | {"by": "nothing"}
     return facts | {"mark": max((_changed(row) for row in newest), default="")}
 
 
-def _window(state: State, dated: bool) -> Query | None:
-    """The filter of the listing that is due; None when this round needs none."""
+def _window(state: State, dated: bool, thorough: bool) -> Query | None:
+    """The filter of the listing that is due; None when this round needs none: one page is always worth a call."""
     if state["by"] == "updated_at" and state["since"]:
         return [("q[updated_at][ge]", _overlapped(state["since"]))]
-    full = state["by"] == "updated_at" or state["round"] % FULL_ROUND == 0 or not state["seen"]
+    full = state["by"] == "updated_at" or state["round"] % FULL_ROUND == 0 or not state["seen"] or thorough
     if not dated:
-        return [] if full else None
+        return [] if full or state.get("one_page") else None
     if full:
         return [("q[date][ge]", state["start"])] if state["start"] else []
     since = (date.fromisoformat(state["seen"][:10]) - BLIND_WINDOW).isoformat()
@@ -155,6 +162,7 @@ def _seen(state: State, found: Sequence[Raw], dated: bool) -> dict[str, Any]:
 
 def _finished(state: dict[str, Any], one_page: bool) -> dict[str, Any]:
     ended = {**state, "offset": 0, "anchor": "", "round": state["round"] + 1, "mark": state["seen"]}
+    ended |= {"one_page": one_page}
     return ended | {"since": state["seen"] if one_page else state["mark"]}
 
 

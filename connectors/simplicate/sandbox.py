@@ -126,6 +126,7 @@ class SimplicateSandbox(Sandbox):
             "count": "matching",  # matching | page
             "ignored_filters": [],
             "refused_filters": [],
+            "failing_filters": [],  # answer 500
             "ignore_sort": False,
             "ignore_offset": False,
             "users_user": "object",  # object | list | forbidden | missing
@@ -676,6 +677,8 @@ class SimplicateSandbox(Sandbox):
             op = parts[1] if len(parts) > 1 else "eq"
             if op not in ("eq", "ge", "gt", "le", "lt", "in", "nin"):
                 raise Refused(400, f"Unknown operator {op}")
+            if parts[0] in self.switches["failing_filters"]:
+                raise Refused(500, "SQLSTATE[42S22]")
             if parts[0] in self.switches["refused_filters"]:
                 raise Refused(400, f"Unknown filter {parts[0]}")
             if parts[0] not in self.switches["ignored_filters"]:

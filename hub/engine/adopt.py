@@ -371,10 +371,24 @@ async def _refuse_others(ctx: Context, flow: str, works: Sequence[Work]) -> None
             },
         )
         holders = {row.id: row.label or row.ref for row in found}
-    seen: set[tuple[str, str]] = set()
+    claimants: dict[tuple[str, str], list[Work]] = {}
     for work in wanted:
-        place = (work.sure_key.target, work.existing.ref if work.existing else "")
-        if work.id in holders or place in seen:
-            work.findings = [taken(work, holders.get(work.id, place[1]))]
-            work.existing = None
-        seen.add(place)
+        if work.id in holders:
+            work.findings, work.existing = [taken(work, holders[work.id])], None
+        elif work.existing is not None:
+            claimants.setdefault((work.sure_key.target, work.existing.ref), []).append(work)
+    for alike in claimants.values():
+        _refuse_all_but_the_marked(ctx, flow, alike)
+
+
+def _refuse_all_but_the_marked(ctx: Context, flow: str, alike: Sequence[Work]) -> None:
+    """Of several documents that seem to be one in the target only the one whose mark it bears is: the first would be
+    a guess.
+    """
+    marks = ctx.writer(flow).marks
+    owner = next((one for one in alike if one.existing and one.existing.mark in marks(one.sure_key)), None)
+    for work in alike if len(alike) > 1 else ():
+        others = [getattr(one.document, "name", one.number) for one in alike if one is not work]
+        if work is not owner and work.existing is not None:
+            shown = [work.existing.label or work.existing.ref, *others]
+            work.findings, work.existing = [taken(work, ", ".join(shown))], None

@@ -1,5 +1,6 @@
 """What follows a booking: the printed form hung on it, the source told, a word on its timeline. None stops a run."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -7,6 +8,7 @@ from sqlalchemy import RowMapping
 from hub.accounting.documents import Finding
 from hub.engine import words
 from hub.engine.context import Context
+from hub.engine.read import move, position
 from hub.engine.store import at_hand, write_lines
 from hub.kit import text as sentences
 from hub.kit.database import text
@@ -14,8 +16,13 @@ from hub.sdk.connector import Note
 from hub.sdk.errors import ConfigError, OutcomeUnknown, RecordRejected, TransientError, VendorError
 
 BATCH = 50
+_FORMS = "forms"
 DUE = "(i.note <> '' OR i.attach)"
 """As the index of `item` says it: what is due is found without a look at what is not."""
+YOUNG = timedelta(hours=2)
+"""So long after the booking its form is asked for in every run; later once a day, since each asking costs calls."""
+PATIENCE = timedelta(days=30)
+"""After so long a form that never came is given up."""
 LANGUAGE = "nl"
 """Timelines are read by the customer's own people."""
 
@@ -30,29 +37,39 @@ async def follow_up(ctx: Context) -> bool:
     return await _attach(ctx) and await _note(ctx)
 
 
-async def _due(ctx: Context, condition: str, after: UUID | None) -> list[RowMapping]:
+async def _due(
+    ctx: Context, condition: str, after: UUID | None = None, young: datetime | None = None
+) -> list[RowMapping]:
+    """A batch of what is due; `young`: only what was booked since then."""
     async with ctx.database.tenant(ctx.organisation_id) as session:
         found = await session.execute(
             text(
                 f"""SELECT i.id, i.flow, i.source_id, i.number, i.note, i.findings, i.target_ref, i.target_label, i.raw,
-                  d.payload FROM item i LEFT JOIN delivery d ON d.id = i.delivery_id
+                  d.payload, d.recorded_at FROM item i LEFT JOIN delivery d ON d.id = i.delivery_id
                 WHERE i.combi_id = :combi AND {DUE} AND {condition} AND (cast(:after AS uuid) IS NULL OR i.id > :after)
+                  AND (cast(:young AS timestamptz) IS NULL OR d.recorded_at > :young)
                 ORDER BY i.id LIMIT :limit"""
             ),
-            {"combi": ctx.combi.id, "after": after, "limit": BATCH},
+            {"combi": ctx.combi.id, "after": after, "young": young, "limit": BATCH},
         )
         return list(found.mappings())
 
 
 async def _attach(ctx: Context) -> bool:
-    """Hangs printed forms on bookings and tells the source; what cannot be done yet is tried again next run."""
+    """Hangs printed forms on bookings and tells the source; what cannot be done yet is tried again, less often."""
     last: UUID | None = None
-    while rows := await _due(ctx, "i.attach AND i.status = 'booked'", last):
+    today = {"day": ctx.clock.today().isoformat()}
+    daily = ctx.run.trigger != "schedule" or position(ctx, _FORMS) != today
+    young = None if daily else ctx.clock.now() - YOUNG
+    while rows := await _due(ctx, "i.attach AND i.status = 'booked'", last, young):
         for row in rows:
             last = row["id"]
             await _attach_one(ctx, row)
             if ctx.out_of_time:
                 return False
+    if daily and last is not None:
+        async with ctx.database.tenant(ctx.organisation_id) as session:
+            await move(session, ctx, _FORMS, today)
     return True
 
 
@@ -68,6 +85,9 @@ async def _attach_one(ctx: Context, row: RowMapping) -> None:
             if file is not None:
                 await hang(ctx.destination(row["flow"]).http, row["payload"], row["target_ref"], file)
                 ctx.log("attachment.hung", item=row["id"], number=row["number"], file=file.name)
+                done = True
+            elif row["recorded_at"] is not None and row["recorded_at"] < ctx.clock.now() - PATIENCE:
+                ctx.log("attachment.missing", level="warning", item=row["id"], number=row["number"])
                 done = True
     except RecordRejected as error:
         ctx.log_finding(error.finding(), row["id"], error.exchange)
@@ -86,7 +106,7 @@ async def _note(ctx: Context) -> bool:
     write = ctx.source.connector.note
     if write is None:
         return True
-    while rows := await _due(ctx, "i.note <> ''", None):
+    while rows := await _due(ctx, "i.note <> ''"):
         for row in rows:
             async with ctx.database.tenant(ctx.organisation_id) as session:
                 await session.execute(text("UPDATE item SET note = '' WHERE id = :id"), {"id": row["id"]})

@@ -120,7 +120,7 @@ async def _recognised(ctx: Context, flow: str, works: Sequence[Work], said: Verd
     for work in await adopt.recognise(ctx, flow, works) if works else []:
         place = (work.sure_key.target, work.claim or "")
         if not work.findings and work.claim and place in claimed:
-            work.findings = [adopt.taken(work)]
+            work.findings = [adopt.taken(work, getattr(claimed[place].document, "name", ""))]
         if work.findings:
             verdicts.park(ctx, work, ItemStatus.finding, said)
             continue

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 
 from hub.accounting.documents import Finding
+from hub.accounting.money import cents
 from hub.engine import store
 from hub.engine.context import Context
 from hub.engine.models import DeliveryState, ItemStatus
@@ -271,9 +272,9 @@ def total_differs(expected: Decimal, actual: Decimal, label: str) -> Finding:
     return Finding(
         key="total_differs",
         values={
-            "expected": f"{expected:f}",
-            "actual": f"{actual:f}",
-            "difference": f"{actual - expected:f}",
+            "expected": f"{cents(expected):f}",
+            "actual": f"{cents(actual):f}",
+            "difference": f"{cents(actual - expected):f}",
             "booked_as": label,
         },
     )

@@ -9,6 +9,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -69,6 +70,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(DataError, _on_unstorable)
     app.add_exception_handler(Exception, _on_unexpected)
 
 
@@ -98,6 +100,13 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
         for detail in details
     ]
     return Problem(422, "invalid", "The request is not valid.", "See errors for each field.", errors=errors).response()
+
+
+async def _on_unstorable(request: Request, error: Exception) -> Response:
+    """The one character that PostgreSQL takes in no text; whatever else it cannot store is a fault of ours."""
+    if "NUL (0x00)" not in str(error):
+        return await _on_unexpected(request, error)
+    return Problem(422, "invalid", "The request is not valid.", "No text may hold the character NUL.").response()
 
 
 async def _on_unexpected(_request: Request, error: Exception) -> Response:

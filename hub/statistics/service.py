@@ -32,6 +32,8 @@ from hub.statistics.schemas import (
 )
 
 MOST_PERIODS = 1100
+YEARS = range(1900, 3000)
+"""In which there can be documents; beyond, the calendar itself ends."""
 MOST_DIFFERENCES = 1000
 _Place = tuple[str, str, str]
 _ZERO = (0, Decimal(0))
@@ -76,8 +78,9 @@ def _seconds(value: Any) -> float | None:
 def _starts(first: date, last: date, interval: Interval) -> Iterator[date]:
     """The first day of each period; the first one may begin before `first`."""
     days = (last - first).days
-    if days < 0 or days > MOST_PERIODS * {"day": 1, "week": 7, "month": 30}[interval]:
-        message = f"Give at most {MOST_PERIODS} periods, and `from` before `to`."
+    most = MOST_PERIODS * {"day": 1, "week": 7, "month": 30}[interval]
+    if not 0 <= days <= most or first.year not in YEARS or last.year not in YEARS:
+        message = f"Give at most {MOST_PERIODS} periods from {YEARS[0]} to {YEARS[-1]}, and `from` before `to`."
         raise Problem(
             422, "invalid", "The range is not valid.", message,
             errors=[FieldError(field="from", code="range", message=message)],
@@ -132,6 +135,7 @@ def month_days(month: str) -> tuple[date, date]:
     """The first and last day of `YYYY-MM`. Raises the 422 problem."""
     try:
         first = datetime.strptime(month, "%Y-%m").date()  # noqa: DTZ007 - a month has no time zone
+        YEARS.index(first.year)
     except ValueError:
         error = FieldError(field="month", code="month", message="Write a month as 2026-03.")
         raise Problem(422, "invalid", "The month is not valid.", error["message"], errors=[error]) from None

@@ -1,4 +1,4 @@
-"""Nine moods of the vendors, and what a customer lives through with each."""
+"""Ten moods of the vendors, and what a customer lives through with each."""
 
 from tests.acceptance.stage import Scene
 from tests.acceptance.story import Mood, Story
@@ -66,6 +66,19 @@ MOODS = [
         simplicate={"empty_post": True, "no_metadata": True},
         minox={"by": "list", "lag": 3, "list_lag": 3, "journal_asked": True},
         invoices=130,
+    ),
+    Mood(
+        "a filter that breaks, a bare word and a batch that shows later, searches that refuse, empty envelopes",
+        simplicate={"breaks": ("updated_at",)},
+        minox={
+            "put_batch": "text",
+            "batch_lag": 3,
+            "post_customer": "text",
+            "by": "refused",
+            "paid_item": "empty",
+            "item_type": "payable",
+        },
+        settings={"attach_document": True, "note_success": True},
     ),
 ]
 

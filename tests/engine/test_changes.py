@@ -200,7 +200,9 @@ async def test_a_total_that_differs_is_a_finding_until_a_human_accepts_it(world:
     await world.rows_changed("UPDATE delivery SET verified = false, balance = NULL WHERE stream = 'invoices'")
 
     await world.run(combi)
-    assert await world.keys_of("F2026-0001") == ["total_differs"]
+    (finding,) = (await world.item("F2026-0001")).findings
+    assert finding["key"] == "total_differs"
+    assert (finding["values"]["expected"], finding["values"]["actual"]) == ("1210.00", "1210.01")
 
     await world.human(items.retry, await world.item("F2026-0001"))
     await world.run(combi)

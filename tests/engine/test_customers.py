@@ -122,7 +122,26 @@ async def test_an_e_mail_of_two_debtors_in_simplicate_is_a_finding(world: World,
     assert len(world.minox.customers_of()) == 1
     parked = [one for one in await world.items("customers") if one.status is ItemStatus.finding]
     assert [one.findings[0]["key"] for one in parked] == ["email_shared"]
+    assert parked[0].findings[0]["values"]["debtors"].replace("10000 ", "") in ("Aar B.V.", "Aar Horeca B.V.")
     assert len(world.totals()) == 1
+
+
+async def test_an_e_mail_of_two_debtors_that_stands_in_minox_once_is_nobodys(world: World) -> None:
+    world.minox.add_customer(ADMINISTRATION, debtor("De Gouden Aar"))
+    owners = [world.simplicate.add_organization(name, email=EMAIL) for name in ("Aar B.V.", "Aar Horeca B.V.")]
+    for at, owner in enumerate(owners):
+        world.simplicate.add_invoice(f"F2026-000{at}", organization=owner)
+    combi = await world.combi()
+
+    await world.run(combi)
+
+    customers = await world.items("customers")
+    assert [one.findings[0]["key"] for one in customers] == ["email_shared", "email_shared"]
+    named = {one.party: one.findings[0]["values"]["debtors"] for one in customers}
+    assert "Aar Horeca B.V." in named["Aar B.V."]
+    assert "De Gouden Aar" in named["Aar B.V."]
+    assert world.minox.customers_of()[0].get("externalid", "") == ""
+    assert world.totals() == {}
 
 
 async def test_debtors_without_e_mail_are_made_one_each(world: World) -> None:

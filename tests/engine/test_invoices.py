@@ -463,6 +463,30 @@ async def test_the_printed_invoice_is_hung_on_its_booking_once(world: World) -> 
     assert list(documents) == list(world.minox.batches())
 
 
+async def test_a_form_that_does_not_come_is_asked_for_ever_more_seldom_and_given_up(world: World) -> None:
+    record = world.simplicate.add_invoice("F2026-0001")
+    combi = await world.combi(attach_document=True)
+    await world.run(combi, trigger="schedule")
+
+    async def asked(hours: float, runs: int) -> int:
+        before = sum(count for call, count in world.simplicate.calls.items() if "document" in call)
+        for _ in range(runs):
+            world.clock.advance(hours * 3600 / runs)
+            await world.run(combi, trigger="schedule")
+        return sum(count for call, count in world.simplicate.calls.items() if "document" in call) - before
+
+    every = await asked(1, 2) / 2
+    assert every > 0
+    await asked(24, 1)
+    assert await asked(6, 4) <= every
+    await world.run(combi)
+    assert await asked(30 * 24, 1) == every
+    assert "attachment.missing" in await world.log()
+    assert await asked(48, 2) == 0
+    world.simplicate.add_document(record["id"])
+    assert await asked(48, 2) == 0
+
+
 async def test_success_and_failure_are_noted_when_asked(world: World) -> None:
     good = world.simplicate.add_invoice("F2026-0001")
     bad = world.simplicate.add_invoice("F2026-0002", lines=(("Iets", "1", "100", "hoog", "overig"),))

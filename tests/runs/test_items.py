@@ -59,6 +59,16 @@ async def test_documents_are_filtered(stage: Stage, ours: Tenant, query: str, fo
     assert [row["number"] for row in answer.json()["data"]] == found
 
 
+async def test_text_that_cannot_be_stored_is_refused(stage: Stage, ours: Tenant) -> None:
+    combi = await stage.combi(ours)
+    for answer in (
+        await ours.api.get(f"/v1/combis/{combi.id}/items?q=a%00b"),
+        await ours.api.get(f"/v1/combis/{combi.id}/log?q=%00"),
+        await ours.api.post("/v1/api-keys", json={"name": "a\0b"}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+
+
 async def test_a_search_goes_on_where_it_stopped_looking(
     stage: Stage, ours: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,7 +57,12 @@ async def test_weeks_begin_on_monday_and_months_on_the_first(
 
 async def test_an_endless_range_is_refused(stage: Stage, ours: Tenant) -> None:
     combi = await stage.combi(ours)
-    for query in ("from=1900-01-01", "from=2026-11-05&to=2026-11-04", "from=yesterday"):
+    for query in (
+        "from=1900-01-01",
+        "from=2026-11-05&to=2026-11-04",
+        "from=yesterday",
+        "from=9999-12-01&to=9999-12-31",
+    ):
         assert (await ours.api.get(f"/v1/combis/{combi.id}/statistics?{query}")).status_code == 422, query
 
 
@@ -151,7 +156,8 @@ async def test_the_reconciliation_names_every_difference(stage: Stage, ours: Ten
     }
     csv_rows = rows((await ours.api.get(f"/v1/combis/{combi.id}/reconciliation?month=2026-11", headers=CSV)).text)
     assert [row["total"] for row in csv_rows if row["line"] == "source"] == ["121.00", "292.00"]
-    assert (await ours.api.get(f"/v1/combis/{combi.id}/reconciliation?month=2026-13")).status_code == 422
+    for month in ("2026-13", "9999-12", "0000-01"):
+        assert (await ours.api.get(f"/v1/combis/{combi.id}/reconciliation?month={month}")).status_code == 422
 
 
 async def test_a_month_without_differences_is_balanced(stage: Stage, ours: Tenant) -> None:

@@ -68,6 +68,7 @@ class Books:
     born: dict[int, float] = field(default_factory=dict)
     items: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
+    put: dict[str, float] = field(default_factory=dict)
     years: tuple[int, ...] = (2025, 2026)
     closed: set[tuple[int, int]] = field(default_factory=set)
     accounts: dict[int, tuple[str, int | None]] = field(default_factory=lambda: dict(ACCOUNTS))
@@ -399,11 +400,13 @@ async def _customers(tenant: Tenant, books: Books, request: Request, key: str) -
         ready = [one for number, one in books.customers.items() if books.born.get(number, 0) < time.monotonic() - lag]
         hits = [one for one in ready if (_emails(one) if how == "by_email" else [one.get("externalid")]).count(wanted)]
         style = tenant.habit("by", "object")
+        if style == "refused" and not hits:
+            raise Refusal("C9", "Debiteur niet gevonden")
         if style == "object":
             return answer(hits[0]) if hits else answer({"message": "not found"}, 404)
         if style == "null":
             return answer(hits[0] if hits else None)
-        return answer(hits if style == "list" else {"links": {}, "collection": hits})
+        return answer(hits if style in ("list", "refused") else {"links": {}, "collection": hits})
     if not key:
         wanted = request.query_params.get("search", "").lower()
         lag = tenant.habit("list_lag", 0)
@@ -440,12 +443,15 @@ async def _batch(tenant: Tenant, books: Books, request: Request, key: str) -> Re
         return answer(... if tenant.habit("put_batch") == "empty" else "ok")
     if request.method == "GET":
         lines = books.batches.get(key)
+        if lines and books.put.get(key, 0) > time.monotonic() - tenant.habit("batch_lag", 0):
+            lines = None
         return answer([_line(tenant, one) for one in lines]) if lines else answer({"message": "not found"}, 404)
     if request.method == "DELETE":
         return answer(...) if books.batches.pop(key, None) else answer({"message": "not found"}, 404)
     if UUID(key).version != 4 or str(UUID(key)) != key:
         raise Refusal("B1", "batch is not a version 4 uuid")
     lines = _validated(tenant, books, await request.json())
+    books.put.setdefault(key, time.monotonic())
     _keep(tenant, books, key, lines)
     shown = [_line(tenant, one) for one in lines]
     said = {
@@ -560,6 +566,8 @@ def _receivables(tenant: Tenant, books: Books, request: Request, key: str) -> Re
         item = items.get((int(found[1]), int(found[2])))
         if item is None or (item["balance"] == 0 and after == "gone"):
             return answer({"message": "not found"}, 404)
+        if item["balance"] == 0 and after == "empty":
+            return answer({"links": {}, "collection": []})
         return answer(_item(tenant, books, (int(found[1]), int(found[2])), item))
     rows = [
         _item(tenant, books, place, item) for place, item in items.items() if item["balance"] != 0 or after == "listed"
@@ -570,7 +578,7 @@ def _receivables(tenant: Tenant, books: Books, request: Request, key: str) -> Re
 def _item(tenant: Tenant, books: Books, place: tuple[int, int], item: Mapping[str, Any]) -> dict[str, Any]:
     account = {"id": str(place[0]), "scheme": "MINOX", "type": "customer"}
     return {
-        "type": "receivable",
+        "type": tenant.habit("item_type", "receivable"),
         "account_id": place[0],
         "account": account,
         "invoice_number": place[1],

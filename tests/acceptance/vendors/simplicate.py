@@ -431,6 +431,8 @@ def _shown(company: Company, row: Mapping[str, Any], name: str = "") -> Any:
 
 def _list(company: Company, rows: list[dict[str, Any]], request: Request) -> Response:
     asked = request.query_params
+    if any(f"q[{name}]" in key for name in company.habit("breaks", ()) for key in asked):
+        return _error(company, 500, "SQLSTATE[42S22]")
     kept = [
         row
         for row in rows

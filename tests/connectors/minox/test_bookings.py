@@ -175,6 +175,28 @@ async def test_hands_that_changed_a_booking_show_in_its_fingerprint(
     assert stands.fingerprint != first.fingerprint
 
 
+async def test_a_bare_word_after_a_put_is_looked_at_and_refuses_nothing(
+    box: MinoxSandbox, http: Http, payload: Payload, credit: Payload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.switches["put_answer"] = "text"
+    receipt = await batches.write(http, payload, KEY)
+    assert (receipt.total, receipt.warnings) == (Decimal("1452.00"), ("Verwerkt",))
+    monkeypatch.setattr(batches, "READ_BACK_S", (0.0,))
+    box.switches["batch_lag_s"] = 60
+    with pytest.raises(OutcomeUnknown):
+        await batches.write(http, credit, key("invoice:2"))
+    assert str(key("invoice:2").uuid) in box.batches()
+
+
+async def test_a_document_is_hung_on_a_batch_that_does_not_show_itself_yet(
+    box: MinoxSandbox, http: Http, payload: Payload
+) -> None:
+    await batches.write(http, payload, KEY)
+    box.switches["batch_lag_s"] = 60
+    await batches.attach(http, payload, UUID, File("F2026-0143.pdf", b"%PDF-1.4 example"))
+    assert UUID in box.administration(HOME)["documents"]
+
+
 async def test_a_document_is_hung_on_once(box: MinoxSandbox, http: Http, payload: Payload) -> None:
     await batches.write(http, payload, KEY)
     file = File("F2026-0143.pdf", b"%PDF-1.4 example")
@@ -212,6 +234,7 @@ async def test_what_stands_there_is_listed_once_each_without_payments(
         ("20260143", Decimal("1452.00"), date(2026, 3, 12)),
         ("7", Decimal("60.50"), date(2026, 3, 12)),
     ]
+    assert {one.label for one in found} == {"VERK 20260143", "VERK 7"}
     assert {one.mark for one in found} == {UUID, "aaaaaaaa-0000-4000-8000-000000000001"}
     assert {one.open_item for one in found} == {"10000/20260143", "10000/7"}
 

@@ -29,7 +29,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("answer", ["object", "id", "empty", "text"])
 @pytest.mark.parametrize("form", ["object", "collection", "array"])
-@pytest.mark.parametrize("missing", ["404", "empty"])
+@pytest.mark.parametrize("missing", ["404", "empty", "400"])
 @pytest.mark.parametrize("filtered", [True, False])
 async def test_a_debtor_is_made_once_whatever_the_answer(
     box: MinoxSandbox, http: Http, payload: Payload, answer: str, form: str, missing: str, filtered: bool

@@ -14,6 +14,7 @@ from hub.sdk.http import Http
 from tests.connectors.minox.conftest import HIGH, HOME, key, sale
 
 KEY = key("invoice:1")
+CUSTOMER = {"id": "10000", "scheme": "MINOX", "type": "customer"}
 
 
 async def booked(http: Http, master: Master, number: str = "F2026-0143", net: str = "1200.00") -> Receipt:
@@ -34,7 +35,7 @@ async def test_an_open_item_is_listed_with_its_balance(box: MinoxSandbox, http: 
     assert await payments.confirm(http, HOME, receipt) == StillOpen()
 
 
-@pytest.mark.parametrize("paid_item", ["zero", "gone"])
+@pytest.mark.parametrize("paid_item", ["zero", "gone", "empty"])
 @pytest.mark.parametrize("net", ["1200.00", "-100.00"])
 @pytest.mark.parametrize("credit_sign", ["negative", "positive"])
 @pytest.mark.parametrize("numbers", ["number", "text"])
@@ -48,7 +49,9 @@ async def test_a_paid_item_is_proven_in_every_variant(
     assert isinstance(await payments.confirm(http, HOME, receipt), Settled)
 
 
-@pytest.mark.parametrize("switches", [{"paid_in_list": True}, {"status_filter": False}])
+@pytest.mark.parametrize(
+    "switches", [{"paid_in_list": True}, {"status_filter": False}, {"status_filter": False, "item_type": "payable"}]
+)
 async def test_a_paid_item_that_stays_in_the_list_stands_at_zero(
     box: MinoxSandbox, http: Http, master: Master, switches: dict[str, Any]
 ) -> None:
@@ -121,10 +124,12 @@ async def test_an_odd_answer_concludes_nothing(
         ({"total": 1452, "balance": 0}, None),
         ({"total": None, "balance": 0}, None),
         ({"total": 1452, "paid": 1, "balance": 1451, "type": "payable"}, None),
+        ({"total": 1452, "paid": 1, "balance": 1451, "type": "payable", "account": CUSTOMER}, Decimal(1451)),
+        ({"total": 1452, "paid": 1, "balance": 1451, "account": CUSTOMER | {"type": "supplier"}}, None),
     ],
 )
 def test_a_row_of_the_list_is_read_or_left_out(row: dict[str, Any], balance: Decimal | None) -> None:
-    item = payments.open_item({"account": {"id": "10000"}, "invoice_number": "20260143", **row})
+    item = payments.open_item({"account": {"id": "10000"}, "invoice_number": "20260143"} | row)
     assert (item.balance if item else None) == balance
 
 

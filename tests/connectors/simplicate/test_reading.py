@@ -28,6 +28,7 @@ class Reader:
         self.http = http
         self.stream = CONNECTOR.sources[stream]
         self.start = start
+        self.thorough = False
         self.cursor: Cursor | None = None
         self.calls = 0
         self.largest = 0
@@ -35,7 +36,7 @@ class Reader:
     async def read(self, pages: int = 10_000) -> list[str]:
         """The ids read, at most so many pages of them."""
         before, found = self.http.calls, []
-        listing = self.stream.read(self.http, Since(self.cursor, self.start), SETTINGS)
+        listing = self.stream.read(self.http, Since(self.cursor, self.start, thorough=self.thorough), SETTINGS)
         async for page in listing:
             found += [self.stream.key(record) for record in page.records]
             self.largest = max(self.largest, len(page.records))
@@ -139,7 +140,7 @@ async def test_an_earlier_start_date_begins_anew(box: SimplicateSandbox, reader:
     assert old in await reader.read()
 
 
-@pytest.mark.parametrize("way", ["ignored_filters", "refused_filters"])
+@pytest.mark.parametrize("way", ["ignored_filters", "refused_filters", "failing_filters"])
 async def test_without_a_filter_on_changes_the_date_is_used(box: SimplicateSandbox, reader: Reader, way: str) -> None:
     box.switches[way] = ["updated_at"]
     box.fill(120)
@@ -169,6 +170,41 @@ async def test_everything_is_read_once_in_a_while_when_changes_cannot_be_seen(
     await reader.read()
     box.change("invoices", old, subject="anders", updated_at=None)
     assert sum([old in await reader.read() for _ in range(96)]) == 1
+
+
+async def test_without_a_filter_on_changes_a_human_who_asks_sees_them_at_once(
+    box: SimplicateSandbox, reader: Reader
+) -> None:
+    box.switches["ignored_filters"] = ["updated_at"]
+    old = box.add_invoice(date="2026-01-02", updated_at=None)["id"]
+    box.add_invoice(date="2026-11-01")
+    await reader.read()
+    assert old not in await reader.read()
+    reader.thorough = True
+    assert old in await reader.read()
+
+
+@pytest.mark.parametrize(("count", "seen"), [(20, True), (150, False)])
+async def test_without_a_filter_on_changes_relations_of_one_page_are_read_every_time(
+    box: SimplicateSandbox, http: Http, count: int, seen: bool
+) -> None:
+    box.switches["ignored_filters"] = ["updated_at"]
+    made = [box.add_organization(f"Bedrijf {one}")["id"] for one in range(count)]
+    reader = Reader(http, "customers", None)
+    await reader.read()
+    assert (made[7] in await reader.read()) is seen
+    reader.thorough = True
+    assert made[7] in await reader.read()
+
+
+async def test_a_package_that_is_down_is_not_taken_for_one_without_the_filter(
+    box: SimplicateSandbox, reader: Reader
+) -> None:
+    box.fill(3)
+    box.fault("refused", path="invoices", times=100)
+    with pytest.raises(TransientError):
+        await reader.read()
+    assert reader.cursor is None
 
 
 VARIANTS: list[dict[str, Any]] = [
