@@ -103,10 +103,15 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
 
 
 async def _on_unstorable(request: Request, error: Exception) -> Response:
+    problem = unstorable(error)
+    return problem.response() if problem else await _on_unexpected(request, error)
+
+
+def unstorable(error: Exception) -> Problem | None:
     """The one character that PostgreSQL takes in no text; whatever else it cannot store is a fault of ours."""
-    if "NUL (0x00)" not in str(error):
-        return await _on_unexpected(request, error)
-    return Problem(422, "invalid", "The request is not valid.", "No text may hold the character NUL.").response()
+    if not isinstance(error, DataError) or "NUL (0x00)" not in str(error):
+        return None
+    return Problem(422, "invalid", "The request is not valid.", "No text may hold the character NUL.")
 
 
 async def _on_unexpected(_request: Request, error: Exception) -> Response:

@@ -33,6 +33,14 @@ async def test_the_log_finds_by_outcome_kind_number_customer_and_period(office: 
     assert "Dit is geen datum." in wrong
 
 
+async def test_a_character_that_no_text_can_hold_is_refused_as_any_wrong_value(office: Office) -> None:
+    combi = await office.combi()
+    for place in (f"/combis/{combi}/log?q=%00", f"/combis/{combi}/log.csv?q=a%00b"):
+        answer = await office.browser.get(place)
+        assert answer.status_code == 422, place
+        assert "NUL" not in answer.text
+
+
 async def test_the_log_as_csv_holds_the_filtered_documents(office: Office) -> None:
     combi = await office.combi()
     answer = await office.browser.get(f"/combis/{combi}/log.csv?flow=invoices&status=booked")

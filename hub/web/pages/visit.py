@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from hub.combis import errors
 from hub.engine.hub import Hub, hub_of
 from hub.kit.database import HubSession
-from hub.kit.problem import Problem, on_http_exception
+from hub.kit.problem import Problem, on_http_exception, unstorable
 from hub.kit.text import known, sentence
 from hub.organisations import browser as browsers
 from hub.organisations import html
@@ -65,6 +65,8 @@ class PageRoute(APIRoute):
             except Problem as problem:
                 return problem_page(request, problem)
             except Exception as error:
+                if (refused := unstorable(error)) is not None:
+                    return problem_page(request, refused)
                 reference = secrets.token_hex(8)
                 _log.exception("page_failed", reference=reference, exc_info=error)
                 return html.message(request, 500, "common.unexpected", reference=reference)
