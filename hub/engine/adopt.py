@@ -302,9 +302,13 @@ def _near_miss(near: Existing, expected: Decimal | None) -> Finding:
     )
 
 
+class LooksAlike(OutcomeUnknown):
+    """What was sent without an answer may stand in the target without our key: only a human can tell."""
+
+
 async def without_key(ctx: Context, flow: str, work: Work, payload: Payload, since: datetime) -> Receipt | None:
     """What was sent without an answer, where it may stand without our key: the one document of our number, day and
-    total. Raises OutcomeUnknown when something only looks like it. None: nothing does.
+    total. Raises LooksAlike when something only looks like it. None: nothing does.
     """
     writer = ctx.writer(flow)
     if writer.alike is None:
@@ -319,7 +323,7 @@ async def without_key(ctx: Context, flow: str, work: Work, payload: Payload, sin
     work.findings = []
     if found:
         near = _near_miss(replace(found[0], number=found[0].number or found[0].label), work.total)
-        raise OutcomeUnknown(near.key, **near.values)
+        raise LooksAlike(near.key, **near.values)
     return None
 
 

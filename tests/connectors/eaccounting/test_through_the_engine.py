@@ -156,6 +156,34 @@ async def test_a_user_converts_a_lost_draft_and_its_reference_is_dropped(
     assert len(world.simplicate.books["payments"]) == (answer == "exists")
 
 
+async def test_a_question_to_a_human_keeps_no_run_waiting(world: World) -> None:
+    """The run ends soon after the first look-up; whoever asks for the document again has it looked up at once."""
+    world.minox.switches |= {"reference_kept": False}
+    run, lost, draft = await lose_one(world)
+    world.minox.convert(draft["Id"])
+
+    ended = await world.finish(run, patience_s=180)
+    assert await world.keys_of(lost) == ["near_miss"]
+
+    world.minox.company()["invoices"].clear()
+    await world.human(items.retry, await world.item(lost))
+    await world.run(ended.combi_id)
+    assert {item.status for item in await world.items()} == {"booked"}
+
+
+async def test_the_only_company_and_the_only_administration_need_no_question(world: World) -> None:
+    world.simplicate.add_invoice()
+    own = await combi(world, administrations={})
+    other = [one.value for one in (await world.engine.options(world.organisation, own, "ignored_companies")).options]
+    await world.settings(own, ignored_companies=[one for one in other if one != PROFILE])
+
+    assert await world.engine.check(world.organisation, own) == []
+    shown = await world.engine.preview(world.organisation, own)
+
+    assert [(one.action, one.administration, bool(one.posting)) for one in shown.documents] == [("create", HOME, True)]
+    assert (await world.engine.context(world.organisation, own)).combi.settings["administrations"] == {}
+
+
 @pytest.mark.parametrize("edited", ["reference", "words", "price"])
 async def test_a_lost_draft_that_a_user_rewrote_is_asked_about(world: World, edited: str) -> None:
     run, lost, draft = await lose_one(world)
