@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from hub.accounting.booking import CustomerBooking
 from hub.accounting.documents import Customer, Finding, JournalEntry, SalesInvoice
 from hub.engine import read, store
 from hub.engine.context import Context
@@ -68,6 +69,27 @@ async def recognise(ctx: Context, flow: str, works: Sequence[Work]) -> list[Work
         _decide(work, writer, candidates)
     await _refuse_others(ctx, flow, asked)
     return list(works)
+
+
+async def spare(ctx: Context, works: Sequence[Work]) -> None:
+    """Takes the findings off customers of which one stands there already: what is asked of a new one is not asked then.
+
+    Not where taking one over changes his card, for which all of it is needed.
+    """
+    writer = ctx.writer("customers")
+    if writer.match is None or writer.adopt is not None:
+        return
+    for work in works:
+        if not isinstance(work.document, Customer) or work.key is None:
+            continue
+        ctx.lease.check()
+        booking = CustomerBooking(customer=work.document, administration=work.administration)
+        try:
+            found = await writer.match(ctx.destination("customers").http, booking)
+        except (OutcomeUnknown, RecordRejected):
+            continue
+        if len({one.ref for one in found}) == 1:
+            work.findings, work.booking, work.claim = [], booking, writer.claim(booking, ctx.settings)
 
 
 async def _listed(ctx: Context, flow: str, administration: str, writer: TargetWriter, works: Sequence[Work]) -> bool:

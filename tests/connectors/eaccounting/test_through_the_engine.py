@@ -171,11 +171,15 @@ async def test_a_question_to_a_human_keeps_no_run_waiting(world: World) -> None:
     assert {item.status for item in await world.items()} == {"booked"}
 
 
+async def leave_out_the_others(world: World, own: UUID) -> None:
+    companies = (await world.engine.options(world.organisation, own, "ignored_companies")).options
+    await world.settings(own, ignored_companies=[one.value for one in companies if one.value != PROFILE])
+
+
 async def test_the_only_company_and_the_only_administration_need_no_question(world: World) -> None:
     world.simplicate.add_invoice()
     own = await combi(world, administrations={})
-    other = [one.value for one in (await world.engine.options(world.organisation, own, "ignored_companies")).options]
-    await world.settings(own, ignored_companies=[one for one in other if one != PROFILE])
+    await leave_out_the_others(world, own)
 
     assert await world.engine.check(world.organisation, own) == []
     shown = await world.engine.preview(world.organisation, own)
@@ -259,3 +263,23 @@ async def test_a_bad_day_books_every_invoice_once_and_a_payment_goes_back(world:
     assert world.minox.company()["drafts"] == {}
     [payment] = world.simplicate.books["payments"].values()
     assert (payment["date"], payment["amount"]) == ("2026-03-16", Decimal(1210))
+
+
+async def test_a_customer_who_stands_there_is_used_whatever_the_source_does_not_know(world: World) -> None:
+    """Postal code and city are asked of a new customer only (dossier 6.3: customers that exist are not updated)."""
+    nowhere = {"postal_code": "", "locality": ""}
+    owner = world.simplicate.add_organization("Zonder Plaats B.V.", relation_number="10777")
+    owner["visiting_address"] |= nowhere
+    world.simplicate.add_invoice("F2026-0001", organization=owner)
+    own = await combi(world)
+    await leave_out_the_others(world, own)
+
+    shown = await world.engine.preview(world.organisation, own)
+    assert [finding.field for one in shown.documents for finding in one.findings] == ["missing_address"]
+    assert [one.field for one in await world.engine.check(world.organisation, own)] == ["missing_address"]
+
+    world.minox.add_customer("10777", "Zonder Plaats B.V.")
+    assert await world.engine.check(world.organisation, own) == []
+    await world.run(own)
+    assert {item.status for item in await world.items()} == {"booked"}
+    assert numbers(world.minox) == ["F2026-0001"]
