@@ -220,7 +220,10 @@ async def _book(ctx: Context, work: Work, customers: Mapping[tuple[str, str], st
     else:
         master = await ctx.master(work.administration)
     _fit(ctx, work, master, customers)
-    if work.findings and work.flow not in OURS and ctx.master_age(work.administration) > MASTER_DOUBT:
+    if work.flow in OURS or ctx.master_age(work.administration) <= MASTER_DOUBT:
+        return
+    outdated = ctx.writer(work.flow).outdated
+    if work.findings or (outdated is not None and work.booking is not None and outdated(work.booking, master)):
         # The chart may have grown since it was stored: look once more before bothering a human.
         master = await ctx.master(work.administration, doubted=True)
         work.findings.clear()

@@ -283,3 +283,17 @@ async def test_a_customer_who_stands_there_is_used_whatever_the_source_does_not_
     await world.run(own)
     assert {item.status for item in await world.items()} == {"booked"}
     assert numbers(world.minox) == ["F2026-0001"]
+
+
+async def test_an_article_that_was_made_since_is_used(world: World) -> None:
+    """The articles are known for an hour; a number that is not among them is looked for anew (product 5)."""
+    own = await combi(world)
+    world.simplicate.add_invoice("F2026-0001")
+    await world.run(own)
+    made = world.minox.add_article("EXP-77")
+    world.clock.advance(timedelta(minutes=5))
+    [line] = world.simplicate.add_invoice("F2026-0002")["invoice_lines"]
+    line["default_service_id"] = "EXP-77"
+    await world.run(own)
+    [draft] = world.minox.bearing("F2026-0002")
+    assert [row["ArticleId"] for row in draft["Rows"] if not row["IsTextRow"]] == [made["Id"]]
