@@ -43,7 +43,7 @@ async def test_the_engine_hears_what_happens_next(http: Http, box: EaccountingSa
 
 
 def test_names_are_read_without_case() -> None:
-    said = refusal(Answer(status=400, headers={}, body={"errorCode": 4026, "developerErrorMessage": "Locked."}))
+    said = refusal(Answer(400, {"errorCode": 4026, "developerErrorMessage": "Locked."}, True))
     assert said is not None
     assert (said.key, said.words) == ("eaccounting.period_locked", "Locked. (4026)")
 
