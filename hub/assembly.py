@@ -48,7 +48,7 @@ async def hub(
     redis = Redis.from_url(services.redis_url, socket_timeout=3, socket_connect_timeout=3)
     keys = KeyRing(config.secret_keys)
     mailer = Mailer(config)
-    limiter = Turns(redis)
+    limiter = Turns(Redis.from_url(services.redis_url, socket_connect_timeout=3))
     clients = ConnectionClients(config, database, clock, keys, limiter, mailer, client)
     arq_bell = ArqBell(services.redis_url)
     doorbell = bell or arq_bell
@@ -58,6 +58,7 @@ async def hub(
     finally:
         await clients.aclose()
         await arq_bell.close()
+        await limiter.aclose()
         await redis.aclose()
         await database.dispose()
 

@@ -246,16 +246,19 @@ def memorial(found: Sequence[Journal] | None, chosen: str) -> Journal | Finding:
 def _journal_of(
     found: Sequence[Journal] | None, chosen: str, likeness: Callable[[Journal], int], unclear: str
 ) -> Journal | Finding:
-    shown = ", ".join(one.id for one in found or ())
+    if chosen and found is None:
+        return Journal(id=chosen)
     if chosen:
-        one = next((one for one in found or () if one.id == chosen), None)
-        unknown = Finding(key="minox.journal_unknown", values={"journal": chosen, "choices": shown}, field="journal")
-        return one or (Journal(id=chosen) if found is None else unknown)
-    best = max((likeness(one) for one in found or ()), default=0)
-    likely = [one for one in found or () if likeness(one) == best and best > 0]
+        likely = [one for one in found or () if one.id == chosen][:1]
+    else:
+        best = max((likeness(one) for one in found or ()), default=0)
+        likely = [one for one in found or () if likeness(one) == best and best > 0]
     if len(likely) == 1:
         return likely[0]
-    return Finding(key=unclear, values={"choices": shown}, field="journal")
+    choices = {"choices": ", ".join(one.id for one in found or ())}
+    if chosen:
+        return Finding(key="minox.journal_unknown", values={"journal": chosen, **choices}, field="journal")
+    return Finding(key=unclear, values=choices, field="journal")
 
 
 def _revenue(row: Raw) -> bool:

@@ -5,18 +5,21 @@ import base64
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-import httpx2
 
-from hub.sdk.http import Network, new_client
+from hub.sdk import network as wire
+from hub.sdk.http import new_client
 
-LIBRARIES: Mapping[str, Any] = {"httpx": httpx, "httpx2": httpx2}
-"""With what the bare loop can be made: the library that was asked for, and its successor, which the hub uses."""
+LOOPS: Mapping[str, Callable[[], Any]] = {
+    "httpx": lambda: httpx.AsyncClient(timeout=30, trust_env=False),
+    "own client": lambda: new_client(timeout_s=30),
+}
+"""With what the bare loop can be made: the library that was asked for, and what the hub itself calls with."""
 
 _KEPT = ("authorization", "authentication-key", "authentication-secret", "content-type", "accept")
 
@@ -34,23 +37,23 @@ class Call:
     end: float = 0
 
 
-class Recorder(Network):
-    """A transport that writes down what goes through it."""
+class Recorder(wire.Network):
+    """A network that writes down what goes through it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[Call] = []
         self.client = new_client(self)
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+    async def call(self, call: wire.Call, timeout_s: float) -> wire.Heard:
         """Sends it on."""
-        headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
-        content = base64.b64encode(request.content).decode()
-        call = Call(request.method, str(request.url), headers, content, time.perf_counter())
-        self.calls.append(call)
-        response = await super().handle_async_request(request)
-        call.end = time.perf_counter()
-        return response
+        headers = {name.lower(): value for name, value in call.headers.items() if name.lower() in _KEPT}
+        content = base64.b64encode(call.content or b"").decode()
+        made = Call(call.method, call.url, headers, content, time.perf_counter())
+        self.calls.append(made)
+        heard = await super().call(call, timeout_s)
+        made.end = time.perf_counter()
+        return heard
 
     def keep(self, path: Path) -> None:
         """Stores the calls."""
@@ -82,10 +85,10 @@ def stretches(calls: Sequence[Call]) -> list[tuple[int, list[Call]]]:
 
 
 async def replay(recorded: str, library: str) -> dict[str, float]:
-    """Makes the calls again with one of `LIBRARIES`, reads every answer as JSON, and keeps nothing."""
+    """Makes the calls again with one of `LOOPS`, reads every answer as JSON, and keeps nothing."""
     plan = stretches([Call(**one) for one in json.loads(recorded)])
     failed = 0
-    async with LIBRARIES[library].AsyncClient(timeout=30, trust_env=False) as client:
+    async with LOOPS[library]() as client:
         began, cpu = time.perf_counter(), time.process_time()
         for width, calls in plan:
             waiting = iter(calls)

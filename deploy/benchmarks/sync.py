@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from deploy.benchmarks import instant
-from deploy.benchmarks.recording import LIBRARIES
+from deploy.benchmarks.recording import LOOPS
 from deploy.benchmarks.report import Row
 from deploy.benchmarks.stage import Packages, Stage
 
@@ -26,7 +26,7 @@ async def calls_and_speed(stage: Stage) -> list[Row]:
         await _run(stage, packages, combi, trigger="schedule")
     idle = await packages.ask("/bench/calls")
     ours: list[dict[str, Any]] = []
-    bare: dict[str, list[dict[str, Any]]] = {library: [] for library in LIBRARIES}
+    bare: dict[str, list[dict[str, Any]]] = {library: [] for library in LOOPS}
     for _ in range(1 if stage.quick else 3):
         await packages.ask("/bench/rewind")
         (again,) = await stage.combis(packages)
@@ -48,7 +48,7 @@ async def calls_and_speed(stage: Stage) -> list[Row]:
             f"{dict(idle)} in {IDLE_RUNS} scheduled runs of {flows} flows, all invoices unpaid"),
         Row("invoices per second over HTTP", rate, "/s", note=f"worker CPU {_cpu(ours, invoices):.2f} ms an invoice"),
         *_beside(rate, ours, bare["httpx"], invoices, "httpx", 0.6),
-        *_beside(rate, ours, bare["httpx2"], invoices, "httpx2", None),
+        *_beside(rate, ours, bare["own client"], invoices, "own client", None),
     ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What a run carries along: the combi as it was, its two links, its lease, its counts and its lines for the log."""
 
+import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -106,6 +107,8 @@ class Context:
     """Flows with work, and `follow_up`, when this slice last looked; None: something was done since."""
     shown_at: float = field(default_factory=time.monotonic)
     """Monotonic: when the run's counts were last written down."""
+    turns: dict[UUID, asyncio.Semaphore] = field(default_factory=dict)
+    """For each connection: who may make a document's calls now."""
     window: int = 8
     """How many documents are marked as sent at once: grows while the target is fast."""
 
@@ -167,6 +170,11 @@ class Context:
         for link in self.links:
             calls[link.connector.manifest.name] += link.http.calls
         return {flow: dict(tally) for flow, tally in counts.items()}
+
+    def take_lines(self) -> list[LogLine]:
+        """The lines for the log that were not written yet, for who writes them."""
+        lines, self.lines = self.lines, []
+        return lines
 
     def log(self, key: str, *, level: str = "info", item: UUID | None = None, **values: object) -> None:
         """A line for the log."""

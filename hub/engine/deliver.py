@@ -1,13 +1,17 @@
-"""Deliver and record: everything at hand is sorted out, sent by the protocol, and told in verdicts."""
+"""Deliver and record: everything at hand is sorted out, sent by the protocol, and told in verdicts.
+
+While the calls of one batch are being made, the next one is prepared: a call is mostly waiting.
+"""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hub.accounting.documents import Finding, SalesInvoice
 from hub.engine import absence, adopt, choosing, parties, protocol, sorting, store, verdicts
 from hub.engine.context import Context
 from hub.engine.models import ItemStatus
 from hub.engine.resolve import Work, needed_customers, read, resolve, work_of
-from hub.engine.verdicts import Verdicts
+from hub.engine.verdicts import Job, Verdicts
 
 BATCH = 100
 
@@ -16,22 +20,40 @@ async def deliver(ctx: Context, flow: str) -> bool:
     """Works through everything of a flow that is at hand. False when the slice ended first."""
     if not await choosing.begin(ctx, flow):
         return True
-    while ctx.at_hand is None or flow in ctx.at_hand:
-        async with ctx.database.tenant(ctx.organisation_id) as session:
-            if flow not in await store.at_hand(session, ctx):
+    async with protocol.under_way(ctx, flow) as calls:
+        while calls.ids or ctx.at_hand is None or flow in ctx.at_hand:
+            async with ctx.database.tenant(ctx.organisation_id) as session:
+                if flow not in await store.at_hand(session, ctx):
+                    break
+                rows = await store.items_at_hand(session, ctx, flow, BATCH, besides=calls.ids)
+            if calls.ids and not (rows and _independent(flow, rows)):
+                await calls.landed()
+                continue
+            if not rows:
                 break
-            rows = await store.items_at_hand(session, ctx, flow, BATCH)
-        if not rows:
-            break
-        ctx.at_hand = None
-        await handle(ctx, flow, [work_of(row) for row in rows])
-        if ctx.out_of_time:
-            return False
+            ctx.at_hand = None
+            works = [work_of(row) for row in rows]
+            await calls.start(await prepare(ctx, flow, works), [work.id for work in works])
+            if ctx.out_of_time:
+                return False
     return True
+
+
+def _independent(flow: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether documents may be prepared while the calls of others are being made.
+
+    A look-up, and what is recognised by more than its own number, must not meet bookings that are not recorded yet.
+    """
+    return flow == "invoices" and all(row["status"] == ItemStatus.waiting and not row["attempts"] for row in rows)
 
 
 async def handle(ctx: Context, flow: str, works: Sequence[Work]) -> None:
     """Takes a batch to its end: every work leaves it booked, parked, or with a time to look again."""
+    await protocol.send(ctx, flow, await prepare(ctx, flow, works))
+
+
+async def prepare(ctx: Context, flow: str, works: Sequence[Work]) -> list[Job]:
+    """Gives the jobs of a batch, their intents committed; every other work is parked or done."""
     said = Verdicts()
     jobs = await absence.handle(ctx, flow, [work for work in works if work.vanished], said)
     works = [work for work in works if not work.vanished]
@@ -55,7 +77,9 @@ async def handle(ctx: Context, flow: str, works: Sequence[Work]) -> None:
             ready.append(work)
     jobs.extend(await sorting.sort_out(ctx, flow, ready, said))
     await said.commit(ctx)
-    await protocol.send(ctx, flow, jobs)
+    for work in works:
+        ctx.fresh.pop((flow, work.source_id), None)
+    return jobs
 
 
 async def _read_all(ctx: Context, works: Sequence[Work]) -> None:

@@ -28,6 +28,7 @@ RESOLVABLE = (ItemStatus.finding, ItemStatus.rejected, ItemStatus.unknown, ItemS
 GO_ON = {
     "total_differs",
     "edited_in_target",
+    "edited_before_reversal",
     "changed_after_booking",
     "booking_gone",
     "period_closed",
@@ -112,9 +113,9 @@ async def _exists(session: AsyncSession, clock: Clock, item: Item, row: Delivery
     if row is None:
         row = await _adopted(session, clock, item)
     if row.state == DeliveryState.recorded and item.status == ItemStatus.changed and item.vanished_at is None:
-        # Somebody corrected it by hand: what stands there is the document as it is now.
+        # Somebody corrected it by hand: what stands there is the document as it is now, and not what we once sent.
         total = str(item.amount) if item.amount is not None else None
-        row.fingerprint, row.total = item.fingerprint, item.amount
+        row.fingerprint, row.total, row.adopted = item.fingerprint, item.amount, True
         row.receipt = {**(row.receipt or {}), "total": total, "fingerprint": ""}
         session.add(row)
     if row.state != DeliveryState.recorded:

@@ -5,9 +5,11 @@ A document that is found in state `sent` (a crash, a time-out, a 5xx) is looked 
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from sqlalchemy import RowMapping
@@ -115,6 +117,49 @@ async def send(ctx: Context, flow: str, jobs: Sequence[Job]) -> None:
             return
 
 
+class UnderWay:
+    """The batch whose calls are being made while the next one is prepared: one at most."""
+
+    def __init__(self, ctx: Context, flow: str) -> None:
+        self._ctx, self._flow = ctx, flow
+        self._sending: asyncio.Task[None] | None = None
+        self.ids: Sequence[UUID] = ()
+        """The works under way."""
+
+    async def start(self, jobs: Sequence[Job], ids: Sequence[UUID]) -> None:
+        """Begins to send when the batch before has landed; raises what stopped that one."""
+        await self.landed()
+        self.ids = ids
+        self._sending = asyncio.create_task(send(self._ctx, self._flow, jobs))
+
+    async def landed(self) -> None:
+        """Returns when all that is known of the batch is recorded; raises what stopped it."""
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            try:
+                await sending
+            finally:
+                self.ids, self._ctx.at_hand = (), None
+
+    def cancel(self) -> None:
+        """Breaks the calls off; what was marked as sent is looked up later."""
+        if self._sending is not None:
+            self._sending.cancel()
+
+
+@asynccontextmanager
+async def under_way(ctx: Context, flow: str) -> AsyncIterator[UnderWay]:
+    """Nothing is under way any more when the block is left, in whatever manner."""
+    calls = UnderWay(ctx, flow)
+    try:
+        yield calls
+    except asyncio.CancelledError:
+        calls.cancel()
+        raise
+    finally:
+        await calls.landed()
+
+
 async def _give_up(ctx: Context, works: Sequence[Work]) -> None:
     """Works that another run marked as sent between our intent and our turn."""
     said = Verdicts()
@@ -128,7 +173,7 @@ async def _call_all(ctx: Context, flow: str, window: Sequence[Job]) -> list[Resu
     stopped = False
     doubts = 0
     ends_at = time.monotonic() + WINDOW_S
-    turns = asyncio.Semaphore(PARALLEL)
+    turns = ctx.turns.setdefault(ctx.destination(flow).connection_id, asyncio.Semaphore(PARALLEL))
 
     async def one(job: Job) -> Result:
         nonlocal stopped, doubts
@@ -190,14 +235,20 @@ async def _call(ctx: Context, flow: str, job: Job) -> Receipt:
 
 
 async def _as_we_left_it(ctx: Context, flow: str, job: Job) -> None:
-    """Raises RecordRejected when the booking that is to be corrected is gone or was changed by hand."""
+    """Raises RecordRejected when the booking that is to be corrected is gone or was changed by hand.
+
+    One that is taken back and could not be read when it was booked is known by its total.
+    """
     key, payload = (job.undoes.key, job.undoes.payload) if job.undoes else (job.key, job.payload)
     stands = await ctx.writer(flow).find(ctx.destination(flow).http, key, payload)
     if stands is None:
         label = job.undoes.receipt.label if job.undoes else ""
         raise RecordRejected("booking_gone", booked_as=label or job.ref)
-    if job.before and stands.fingerprint and stands.fingerprint != job.before:
-        raise RecordRejected("edited_in_target", booked_as=stands.label)
+    edited = bool(job.before and stands.fingerprint and stands.fingerprint != job.before)
+    if job.undoes and not job.before and not job.work.overrides:
+        edited = None not in (stands.total, job.undoes.total) and stands.total != job.undoes.total
+    if edited:
+        raise RecordRejected("edited_before_reversal" if job.undoes else "edited_in_target", booked_as=stands.label)
 
 
 async def _record_all(ctx: Context, flow: str, results: Sequence[Result]) -> Exception | None:

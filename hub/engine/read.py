@@ -1,6 +1,9 @@
 """Read: pages of raw records go into the store together with the cursor, so that nothing is seen and then forgotten."""
 
-from typing import Any
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +19,8 @@ from hub.kit.ids import new_id
 from hub.sdk.connector import Cursor, Page, Raw, Since
 from hub.sdk.errors import Malformed, RecordRejected
 
+T = TypeVar("T")
+
 
 async def read(ctx: Context, flow: str) -> bool:
     """Reads a flow's stream to its end. False when the slice ended first; the cursor knows where to go on."""
@@ -24,7 +29,7 @@ async def read(ctx: Context, flow: str) -> bool:
     since = Since(cursor, ctx.combi.start_date, companies_of(ctx), thorough(ctx), ctx.clock.today())
     pages = stream.read(ctx.origin(flow).http, since, ctx.settings)
     over = False
-    async for page in pages:
+    async for page in ahead(ctx, pages):
         if flow == "customers":
             await _keep_customers(ctx, page)
         else:
@@ -36,6 +41,26 @@ async def read(ctx: Context, flow: str) -> bool:
         # otherwise never learn that it is done.
         over = page.cursor is not None and ctx.out_of_time
     return True
+
+
+async def ahead(ctx: Context, pages: AsyncIterator[T]) -> AsyncIterator[T]:
+    """The same pages; the next one is asked for while one is worked on, unless the slice is over."""
+    coming: asyncio.Task[T | None] | None = None
+    try:
+        while True:
+            page = await (coming or _next(pages))
+            if page is None:
+                return
+            coming = asyncio.create_task(_next(pages)) if time.monotonic() < ctx.ends_at else None
+            yield page
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _next(pages: AsyncIterator[T]) -> T | None:
+    return await anext(pages, None)
 
 
 def companies_of(ctx: Context) -> tuple[str, ...]:

@@ -43,6 +43,10 @@ UNKNOWN_CUSTOMER = "0"
 """Stands for a debtor that is yet to be made, in a preview only."""
 
 
+EDITED = ("edited_in_target", "edited_before_reversal")
+"""Findings that hands changed a booking since it was ours."""
+
+
 @dataclass
 class Work:
     """One item in hand."""
@@ -62,6 +66,8 @@ class Work:
     chosen: bool = False
     vanished: bool = False
     """The source no longer has it."""
+    told: frozenset[str] = frozenset()
+    """The keys of its findings when it came in hand: what a human knew who wants it done."""
     document: Document | None = None
     key: Key | None = None
     booking: Booking | None = None
@@ -80,6 +86,11 @@ class Work:
         return self.document.fingerprint() if self.document else ""
 
     @property
+    def overrides(self) -> bool:
+        """True when a human heard that hands changed the booking, and wants the correction all the same."""
+        return self.forced and not self.told.isdisjoint(EDITED)
+
+    @property
     def shown(self) -> str:
         """How people call it: a customer by name, everything else by number."""
         return getattr(self.document, "name", "") or self.number or self.source_id
@@ -96,7 +107,7 @@ class Work:
         return self.key
 
 
-def work_of(row: RowMapping) -> Work:
+def work_of(row: Mapping[str, Any] | RowMapping) -> Work:
     """A work from an item's row."""
     return Work(
         id=row["id"],
@@ -111,6 +122,7 @@ def work_of(row: RowMapping) -> Work:
         delivery_id=row["delivery_id"],
         chosen=row["chosen"],
         vanished=row["vanished_at"] is not None,
+        told=frozenset(one["key"] for one in row["findings"]),
     )
 
 
@@ -187,7 +199,7 @@ def read(ctx: Context, work: Work) -> None:
     """The document, where it goes and its key."""
     if work.key is not None:
         return
-    found = ctx.fresh.pop((work.flow, work.source_id), None) or document_of(ctx, work.flow, work.raw)
+    found = ctx.fresh.get((work.flow, work.source_id)) or document_of(ctx, work.flow, work.raw)
     ignored = found if isinstance(found, Ignored) else set_aside(ctx, found)
     if ignored is not None:
         work.ignored = ignored

@@ -91,7 +91,7 @@ def _day(stood: Stood) -> date:
 
 
 def _job(work: Work, stood: Stood, delivery_id: UUID, payload: Mapping[str, object]) -> Job:
-    before = "" if work.forced else stood.receipt.fingerprint
+    before = "" if work.overrides else stood.receipt.fingerprint
     return Job(
         work,
         Action.reverse,
@@ -139,6 +139,8 @@ async def _intend(ctx: Context, flow: str, works: Sequence[tuple[Work, Stood]], 
 
 async def standing(ctx: Context, ids: Sequence[UUID]) -> dict[UUID, Stood]:
     """The bookings with these delivery ids, as far as they stand."""
+    if not ids:
+        return {}
     async with ctx.database.tenant(ctx.organisation_id) as session:
         found = await session.execute(
             text("SELECT * FROM delivery WHERE id = ANY(:ids) AND state = 'recorded'"), {"ids": list(ids)}

@@ -16,7 +16,7 @@ from hub.accounting.documents import Finding, Payment
 from hub.engine import store
 from hub.engine.context import Context
 from hub.engine.models import ItemStatus
-from hub.engine.read import move, position
+from hub.engine.read import ahead, move, position
 from hub.engine.verdicts import total_differs
 from hub.kit import json
 from hub.kit.database import text
@@ -60,7 +60,7 @@ async def settle(ctx: Context) -> bool:
             ctx.run.progress = {**ctx.run.progress, f"settled:{administration}": True}
             continue
         began, listed = ctx.clock.now(), 0
-        async for page in settlements.read(ctx.target.http, administration, ctx.settings):
+        async for page in ahead(ctx, settlements.read(ctx.target.http, administration, ctx.settings)):
             ctx.lease.check()
             listed += len(page)
             await _compare(ctx, administration, page)

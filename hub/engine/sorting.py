@@ -193,7 +193,7 @@ async def _changed(ctx: Context, flow: str, works: Sequence[tuple[Work, RowMappi
             again = row["state"] != DeliveryState.recorded
             # A change that went out without an answer may stand there: then it is no hand that changed it.
             landed = again and row["state"] != DeliveryState.refused and row["sent_at"] is not None
-            before = "" if work.forced or landed else receipt.get("fingerprint", "")
+            before = "" if work.overrides or landed else receipt.get("fingerprint", "")
             if before and verdicts.too_young(ctx, work, receipt["recorded_at"]):
                 verdicts.park(ctx, work, ItemStatus.waiting, said, delivery_id=row["id"])
                 continue

@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.documents import Finding
-from hub.engine.context import Context
+from hub.engine.context import Context, LogLine
 from hub.kit import json
 from hub.kit.database import text
 from hub.kit.ids import new_id
@@ -34,15 +34,20 @@ def _ids(rows: Rows) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
-async def items_at_hand(session: AsyncSession, ctx: Context, flow: str, limit: int) -> Sequence[RowMapping]:
-    """The next items of a flow to be worked on, oldest first."""
+async def items_at_hand(
+    session: AsyncSession, ctx: Context, flow: str, limit: int, besides: Sequence[UUID] = ()
+) -> list[dict[str, Any]]:
+    """The next items of a flow to be worked on, oldest first, `besides` those that are in hand already.
+
+    `raw` is None for those whose document the context still has.
+    """
     period = ctx.run.period or {}
     found = await session.execute(
         text(
-            """SELECT id, flow, source_id, administration, status, raw, attempts, forced, number, delivery_id, chosen,
-              vanished_at FROM item
+            """SELECT id, flow, source_id, administration, status, attempts, forced, number, delivery_id, chosen,
+              vanished_at, findings FROM item
             WHERE combi_id = :combi AND flow = :flow AND status IN ('waiting', 'unknown')
-              AND (retry_at IS NULL OR retry_at <= :now)
+              AND (retry_at IS NULL OR retry_at <= :now) AND id <> ALL(cast(:besides AS uuid[]))
               AND (cast(:first AS date) IS NULL OR date IS NULL OR date >= :first)
               AND (cast(:last AS date) IS NULL OR date IS NULL OR date <= :last)
               AND (cast(:documents AS text[]) IS NULL OR source_id = ANY(:documents))
@@ -53,12 +58,17 @@ async def items_at_hand(session: AsyncSession, ctx: Context, flow: str, limit: i
             "flow": flow,
             "now": ctx.clock.now(),
             "limit": limit,
+            "besides": list(besides),
             "first": period.get("from"),
             "last": period.get("to"),
             "documents": ctx.run.documents,
         },
     )
-    return found.mappings().all()
+    rows = [dict(row) for row in found.mappings()]
+    asked = [row["id"] for row in rows if (flow, row["source_id"]) not in ctx.fresh]
+    raws = await session.execute(text("SELECT id, raw FROM item WHERE id = ANY(:ids)"), {"ids": asked}) if asked else ()
+    known = {row.id: row.raw for row in raws}
+    return [{**row, "raw": known.get(row["id"])} for row in rows]
 
 
 async def at_hand(session: AsyncSession, ctx: Context) -> frozenset[str]:
@@ -403,11 +413,11 @@ async def show_progress(session: AsyncSession, ctx: Context) -> None:
     )
 
 
-async def write_lines(session: AsyncSession, ctx: Context) -> None:
-    """Writes the log lines gathered so far."""
-    if not ctx.lines:
+async def write_lines(session: AsyncSession, ctx: Context, taken: Sequence[LogLine] | None = None) -> None:
+    """Writes lines for the log: those that were `taken`, or all gathered so far."""
+    lines = ctx.take_lines() if taken is None else taken
+    if not lines:
         return
-    lines, ctx.lines = ctx.lines, []
     await session.execute(
         text(
             """INSERT INTO logentry (organisation_id, at, combi_id, run_id, item_id, level, key, "values", evidence)

@@ -83,14 +83,16 @@ class Verdicts:
 
     async def commit(self, ctx: Context) -> None:
         """Writes them in one transaction, with the lines for the log."""
-        if not (self.items or self.deliveries or ctx.lines):
+        # Taken before anything is waited for: a line must not come into the log before what it tells.
+        lines = ctx.take_lines()
+        if not (self.items or self.deliveries or lines):
             return
         async with ctx.database.tenant(ctx.organisation_id) as session:
             await store.record(session, ctx, self.deliveries)
             await store.undo(session, self.undone)
             await store.unsettle(session, self.unsettled)
             await store.park(session, ctx, self.items)
-            await store.write_lines(session, ctx)
+            await store.write_lines(session, ctx, lines)
             await store.show_progress(session, ctx)
         for rows in (self.items, self.deliveries, self.undone, self.unsettled):
             rows.clear()

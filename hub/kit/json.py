@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -22,19 +23,9 @@ def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
 
 
-def loads(text: str | bytes) -> Any:
-    """Parse JSON. Raises ValueError for anything else, NaN and infinities included."""
-    return simplejson.loads(text, use_decimal=True, parse_constant=_refuse)
-
-
-def dumps(value: object, *, sort_keys: bool = False) -> str:
-    """Compact JSON; Decimals as number literals, dates and UUIDs as text. Raises ValueError on NaN and infinities.
-
-    PostgreSQL refuses NUL characters and half surrogates; both become a replacement character here, for whatever reads
-    it: a package that sent us one gets back what is stored of it.
-    """
-    written = simplejson.dumps(
-        value,
+_READER = simplejson.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
+_WRITER = {
+    sort_keys: simplejson.JSONEncoder(
         use_decimal=True,
         default=_plain,
         separators=(",", ":"),
@@ -43,6 +34,22 @@ def dumps(value: object, *, sort_keys: bool = False) -> str:
         ensure_ascii=False,
         namedtuple_as_object=False,
     )
+    for sort_keys in (False, True)
+}
+
+
+def loads(text: str | bytes) -> Any:
+    """Parse JSON. Raises ValueError for anything else, NaN and infinities included."""
+    return _READER.decode(text if isinstance(text, str) else text.decode())
+
+
+def dumps(value: object, *, sort_keys: bool = False) -> str:
+    """Compact JSON; Decimals as number literals, dates and UUIDs as text. Raises ValueError on NaN and infinities.
+
+    PostgreSQL refuses NUL characters and half surrogates; both become a replacement character here, for whatever reads
+    it: a package that sent us one gets back what is stored of it.
+    """
+    written = _WRITER[sort_keys].encode(value)
     if "NaN" in written or "Infinity" in written:
         # The library looks at floats only; inside a text these are words like any other.
         loads(written)

@@ -1,11 +1,10 @@
 """One authenticated client of one connection: signs, limits, retries reads, and raises only our five errors.
 
-The only module that imports the HTTP library.
+The only module that imports the HTTP library, with `hub.sdk.network` under it.
 """
 
 import asyncio
 import base64
-import ssl
 import string
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,8 +30,10 @@ from hub.sdk.errors import (
     VendorError,
 )
 from hub.sdk.manifest import Auth, Manifest
+from hub.sdk.network import UNPACKED, Call, Heard, Network, Standing, Wire, parted, quoted
 
-LARGEST_ANSWER = 32 * 1024 * 1024
+AGENT = "Combihub/1"
+_SAID = {"User-Agent": AGENT, "Accept-Encoding": UNPACKED}
 READ_ATTEMPTS = 3
 SHORT_PAUSE_S = 3.0
 """A pause of at most so long is waited for by a read; a longer one gives the worker back."""
@@ -93,15 +94,6 @@ class Refusal:
     """What the sentence of `key` names besides the package."""
 
 
-class Network(httpx.AsyncHTTPTransport):
-    """The pool of connections to all packages; who is trusted is not left to environment variables."""
-
-    def __init__(self, trusted: ssl.SSLContext | None = None) -> None:
-        """Take whom to trust; None: the authorities that the HTTP library knows."""
-        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
-        super().__init__(verify=trusted or True, trust_env=False, limits=limits)
-
-
 def by_status(answer: Answer, told: Callable[[object], str], package: str) -> Refusal | None:
     """A "no" whose meaning follows from the status alone, in the package's own sentences (`<package>.refused`, …).
 
@@ -133,19 +125,11 @@ class Client(httpx.AsyncClient):
             follow_redirects=False,
             trust_env=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            headers={"User-Agent": "Combihub/1"},
+            headers={"User-Agent": AGENT},
         )
-        self.wire = transport
-        """Sends a request that is signed already, past the library's handling of cookies, redirects and logins."""
-        self._said = {name: self.headers[name] for name in ("User-Agent", "Accept-Encoding")}
-        self._patience = {"timeout": self.timeout.as_dict()}
-
-    def signed(self, method: str, url: str, headers: Mapping[str, str], **parts: Any) -> httpx.Request:
-        """A request for `wire`; `parts` are its `params`, `content` and `files`.
-
-        Made without the library's merging into a client's address, query and cookies, which costs as much as making it.
-        """
-        return httpx.Request(method, url, headers={**self._said, **headers}, extensions=dict(self._patience), **parts)
+        self.wire: Wire = transport if isinstance(transport, Network) else Standing(transport)
+        """Carries a call that is signed already, past the library's handling of cookies, redirects and logins."""
+        self.timeout_s = timeout_s
 
 
 def new_client(transport: httpx.AsyncBaseTransport | None = None, timeout_s: float = 20) -> Client:
@@ -332,9 +316,9 @@ class Http:
     ) -> Any:
         secrets = await self._credentials.current()
         for attempt in (1, 2):
-            headers = {"Accept": accept, **(self._client_headers() if as_client else self._headers(secrets))}
-            request = self._request(method, self.url(path, endpoint), query, body, files, headers)
-            status, received, content = await self._send(request, writing, Exchange(method, path, None, body, None))
+            headers = {**_SAID, "Accept": accept, **(self._client_headers() if as_client else self._headers(secrets))}
+            call = _call(method, self.url(path, endpoint), query, body, files, headers)
+            status, received, content = await self._send(call, writing, Exchange(method, path, None, body, None))
             if status == 401 and attempt == 1 and not as_client:
                 secrets = await self._credentials.renewed(secrets)
                 continue
@@ -358,9 +342,9 @@ class Http:
         secrets = await self._credentials.current()
         for attempt in (1, 2):
             content = compose({**self.fields, **secrets}).encode()
-            request = self._client.signed("POST", self.url(path, endpoint), headers, content=content)
+            call = Call("POST", quoted(self.url(path, endpoint)), {**_SAID, **headers}, content)
             # What was sent holds the secrets, so the evidence goes without it.
-            status, received, got = await self._send(request, False, Exchange("POST", path, None, None, None))
+            status, received, got = await self._send(call, False, Exchange("POST", path, None, None, None))
             refusal = judge(status, got)
             if attempt == 1 and (status == 401 or (refusal is not None and refusal.kind == "reauth")):
                 try:
@@ -387,26 +371,7 @@ class Http:
         pair = f"{self._oauth_client.get('client_id', '')}:{self._oauth_client.get('client_secret', '')}"
         return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
-    def _request(
-        self,
-        method: str,
-        url: str,
-        query: Query,
-        body: object,
-        files: Mapping[str, tuple[str, bytes, str]] | None,
-        headers: dict[str, str],
-    ) -> httpx.Request:
-        pairs = query.items() if isinstance(query, Mapping) else query
-        params = [(name, str(value)) for name, value in pairs if value is not None] or None
-        content = None
-        if body is not None:
-            headers = {**headers, "Content-Type": "application/json"}
-            content = json.dumps(body).encode()
-        return self._client.signed(method, url, headers, params=params, content=content, files=files)
-
-    async def _send(
-        self, request: httpx.Request, writing: bool, exchange: Exchange
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    async def _send(self, call: Call, writing: bool, exchange: Exchange) -> Heard:
         limit = self._manifest.rate_limit
         try:
             await self._limiter.turn(self._connection, limit.per_minute, limit.burst)
@@ -417,37 +382,30 @@ class Http:
         self.calls += 1
         try:
             async with asyncio.timeout(self._manifest.timeout_s + 5):
-                response = await self._client.wire.handle_async_request(request)
-                try:
-                    content = await _content(response, request)
-                finally:
-                    await response.aclose()
+                status, headers, content = await self._client.wire.call(call, self._client.timeout_s)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             VENDOR_CALLS.labels(self._manifest.name, "unreachable").inc()
             _fail(
-                TransientError("package_unreachable", package=self._manifest.title, host=request.url.host),
+                TransientError("package_unreachable", package=self._manifest.title, host=call.host),
                 exchange,
                 error,
             )
         except (httpx.HTTPError, TimeoutError) as error:
             VENDOR_CALLS.labels(self._manifest.name, "broken").inc()
             kind = OutcomeUnknown if writing else TransientError
-            _fail(self._broken(kind, "answer_lost", request), exchange, error)
-        VENDOR_CALLS.labels(self._manifest.name, f"{response.status_code // 100}xx").inc()
-        await self._heed(response, content)
-        return response.status_code, response.headers, content
+            _fail(kind("answer_lost", package=self._manifest.title, host=call.host), exchange, error)
+        VENDOR_CALLS.labels(self._manifest.name, f"{status // 100}xx").inc()
+        await self._heed(status, headers, content)
+        return status, headers, content
 
-    def _broken(self, kind: type[VendorError], key: str, request: httpx.Request) -> VendorError:
-        return kind(key, package=self._manifest.title, host=request.url.host)
-
-    async def _heed(self, response: httpx.Response, content: bytes) -> None:
+    async def _heed(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
         limit = self._manifest.rate_limit
-        remaining = response.headers.get(limit.remaining_header) if limit.remaining_header else None
-        if response.status_code == 429:
-            answer = _answer(response.status_code, content, response.headers)
-            await self._limiter.pause(self._connection, self._retry_after(response.headers, self._no(answer)))
+        remaining = headers.get(limit.remaining_header) if limit.remaining_header else None
+        if status == 429:
+            answer = _answer(status, content, headers)
+            await self._limiter.pause(self._connection, self._retry_after(headers, self._no(answer)))
         elif remaining is not None and remaining.strip() == "0":
-            await self._limiter.pause(self._connection, self._until_reset(response.headers) or 1)
+            await self._limiter.pause(self._connection, self._until_reset(headers) or 1)
 
     def _retry_after(self, headers: Mapping[str, str], refusal: Refusal | None) -> float:
         """What the header says, else the package's own words, else the headers of its quota, else the manifest."""
@@ -532,15 +490,23 @@ def _refused(refusal: Refusal, writing: bool) -> VendorError:
             return RecordRejected(refusal.key, words=refusal.words, field=refusal.field)
 
 
-async def _content(response: httpx.Response, request: httpx.Request) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in response.aiter_bytes():
-        size += len(part)
-        if size > LARGEST_ANSWER:
-            raise httpx.ReadError("answer too large", request=request)
-        parts.append(part)
-    return b"".join(parts)
+def _call(
+    method: str,
+    url: str,
+    query: Query,
+    body: object,
+    files: Mapping[str, tuple[str, bytes, str]] | None,
+    headers: dict[str, str],
+) -> Call:
+    pairs = query.items() if isinstance(query, Mapping) else query
+    params = [(name, str(value)) for name, value in pairs if value is not None] or None
+    content = None
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+        content = json.dumps(body).encode()
+    elif files is not None:
+        headers["Content-Type"], content = parted(files)
+    return Call(method, quoted(url, params), headers, content)
 
 
 def _answer(status: int, content: bytes, headers: Mapping[str, str]) -> Answer:

@@ -65,6 +65,14 @@ async def test_wrong_fields_are_named(house: House, body: dict[str, Any], fields
     assert {error["field"] for error in answer.json()["errors"]} == fields
 
 
+@pytest.mark.parametrize("odd", ["sleutel-\u00e9", "a\u200bb", "a\r\nx: y", "a\x00b", "\U0001f600"])
+async def test_a_secret_that_no_header_can_hold_is_named(house: House, odd: str) -> None:
+    """Pasted from a mail or a document it may hold what looks like nothing."""
+    answer = await make(house, **keyed(odd))
+    assert answer.status_code == 422, answer.text
+    assert [error["field"] for error in answer.json()["errors"]] == ["fields.access_token"]
+
+
 @pytest.mark.parametrize("pasted", ["acme", " ACME ", "https://acme.vend.nl/", "Acme.vend.nl"])
 async def test_what_people_paste_along_is_taken_off(house: House, pasted: str) -> None:
     answer = await make(house, fields={"domain": pasted})

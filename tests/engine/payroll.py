@@ -14,8 +14,8 @@ from hub.accounting.documents import Document, EntryLine, Ignored, JournalEntry,
 from hub.assembly import hub as assembled
 from hub.config import Config
 from hub.engine import registry
-from hub.engine.models import Combi, CombiStatus, ItemStatus, Mapping, Run
-from hub.engine.schedule import Schedule, next_slot
+from hub.engine.models import Combi, ItemStatus, Mapping, Run
+from hub.engine.schedule import Schedule
 from hub.kit.clock import FakeClock
 from hub.kit.embedded import Services
 from hub.kit.ids import new_id
@@ -270,24 +270,8 @@ class Payroll(World):
         self, *, start_date: date | None = None, schedule: Schedule = Schedule.manual, **settings: Any
     ) -> UUID:
         """An active combi of the one company into the one administration."""
-        combi = Combi(
-            id=new_id(self.clock),
-            organisation_id=self.organisation,
-            recipe="payroll-books",
-            source_connection_id=self.source,
-            target_connection_id=self.target,
-            settings={"administrations": {COMPANY: ADMINISTRATION}, **settings},
-            schedule=schedule,
-            start_date=start_date,
-            status=CombiStatus.active,
-            created_at=self.clock.now(),
-            updated_at=self.clock.now(),
-        )
-        combi.slot = next_slot(schedule, combi.id, self.clock.now())
-        async with self.hub.database.tenant(self.organisation) as session:
-            session.add(combi)
-        self.combis.append(combi.id)
-        return combi.id
+        chosen = {"administrations": {COMPANY: ADMINISTRATION}, **settings}
+        return await self.active("payroll-books", chosen, start_date=start_date, schedule=schedule)
 
     async def table(self, combi: UUID, name: str, **entries: str) -> None:
         """The customer fills a mapping table."""

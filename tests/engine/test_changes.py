@@ -95,6 +95,24 @@ async def test_a_booking_changed_by_hand_is_not_overwritten(world: World) -> Non
     assert world.totals() == {20260001: D("2420.00")}
 
 
+async def test_who_lets_a_change_go_hears_first_that_hands_changed_the_booking(world: World) -> None:
+    combi, record = await booked(world)
+    await world.settings(combi, on_change="ask")
+    by_hand(world)
+    amount(world, record, "200")
+    await world.run(combi)
+    assert await world.keys_of("F2026-0001") == ["changed_after_booking"]
+
+    await world.human(items.retry, await world.item("F2026-0001"))
+    await world.run(combi)
+    assert await world.keys_of("F2026-0001") == ["edited_in_target"]
+    assert world.totals() == {20260001: D("1210.00")}
+
+    await world.human(items.retry, await world.item("F2026-0001"))
+    await world.run(combi)
+    assert world.totals() == {20260001: D("2420.00")}
+
+
 async def test_a_booking_changed_by_hand_is_not_overwritten_by_the_next_change_either(world: World) -> None:
     combi, record = await booked(world)
     by_hand(world)

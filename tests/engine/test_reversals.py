@@ -106,8 +106,69 @@ async def test_a_booking_that_hands_changed_is_not_reversed(payroll: Payroll) ->
     payroll.books.entries["M1"]["lines"][0]["account"] = "4010"
     payroll.runs.add("1", *MORE)
     await payroll.run(combi)
-    assert await keys(payroll) == ["edited_in_target"]
+    assert await keys(payroll) == ["edited_before_reversal"]
     assert payroll.books.written == 1
+
+
+async def test_a_booking_that_was_never_read_back_is_known_by_its_total(payroll: Payroll) -> None:
+    combi = await booked(payroll)
+    await payroll.rows_changed(
+        """UPDATE delivery SET receipt = receipt || '{"fingerprint": "", "total": null}', verified = false"""
+    )
+    lines = payroll.books.entries["M1"]["lines"]
+    lines[0]["debit"] = lines[1]["credit"] = "29.26"
+    payroll.runs.add("1", *MORE)
+    await payroll.run(combi)
+    assert await keys(payroll) == ["edited_before_reversal"]
+    assert payroll.books.written == 1
+
+    lines[0]["debit"] = lines[1]["credit"] = "1000.00"
+    await payroll.human(items.retry, await payroll.only())
+    await payroll.run(combi)
+    assert payroll.books.balance() == {"4000": D(1200), "0170": D(-1200)}
+
+
+@pytest.mark.parametrize("put_back", [True, False])
+async def test_who_takes_back_a_vanished_journal_hears_first_that_hands_changed_it(
+    payroll: Payroll, put_back: bool
+) -> None:
+    combi = await booked(payroll)
+    line = payroll.books.entries["M1"]["lines"][0]
+    line["account"] = "4010"
+    payroll.runs.runs.clear()
+    await payroll.run(combi)
+    assert await keys(payroll) == ["vanished_at_source"]
+
+    await payroll.human(items.retry, await payroll.only())
+    await payroll.run(combi)
+    assert await keys(payroll) == ["edited_before_reversal"]
+    assert payroll.books.written == 1
+
+    line["account"] = "4000" if put_back else "4010"
+    await payroll.human(items.retry, await payroll.only())
+    await payroll.run(combi)
+    assert (await payroll.only()).status is ItemStatus.reversed
+    assert payroll.books.balance() == ({} if put_back else {"4010": D(1000), "4000": D(-1000)})
+
+
+async def test_what_somebody_corrected_by_hand_is_not_undone_by_what_we_once_sent(payroll: Payroll) -> None:
+    combi = await booked(payroll)
+    payroll.books.entries["M1"]["lines"][0]["account"] = "4010"
+    payroll.runs.add("1", *MORE)
+    await payroll.run(combi)
+    payroll.books.entries["M1"]["lines"] = [
+        {**line, "account": account, "debit": debit, "credit": credit}
+        for line, (account, _, debit, credit) in zip(payroll.books.entries["M1"]["lines"], MORE, strict=True)
+    ]
+    await payroll.human(items.resolve, await payroll.only(), "exists", "M1")
+    await payroll.run(combi)
+    assert (await payroll.only()).status is ItemStatus.booked
+
+    payroll.clock.advance(3600)
+    payroll.runs.add("1", *LESS)
+    await payroll.run(combi)
+    assert await keys(payroll) == ["cannot_reverse"]
+    assert payroll.books.balance() == {"4000": D(1200), "0170": D(-1200)}
 
 
 async def test_a_booking_that_hands_removed_is_not_reversed(payroll: Payroll) -> None:

@@ -80,13 +80,24 @@ class World:
     ) -> UUID:
         """An active combi of the first company profile into administration 3."""
         chosen = {"administrations": {PROFILE: ADMINISTRATION}, "journal": "VERK", "note_failure": False, **settings}
+        return await self.active("simplicate-minox", chosen, start_date=start_date, schedule=schedule)
+
+    async def active(
+        self,
+        recipe: str,
+        settings: dict[str, Any],
+        *,
+        start_date: date | None = None,
+        schedule: Schedule = Schedule.manual,
+    ) -> UUID:
+        """An active combi between both connections."""
         combi = Combi(
             id=new_id(self.clock),
             organisation_id=self.organisation,
-            recipe="simplicate-minox",
+            recipe=recipe,
             source_connection_id=self.source,
             target_connection_id=self.target,
-            settings=chosen,
+            settings=settings,
             schedule=schedule,
             start_date=start_date,
             status=CombiStatus.active,
@@ -304,8 +315,7 @@ async def connect(
 @contextlib.contextmanager
 def unhurried() -> Iterator[None]:
     """Our own rates far above what a test calls, since turns are taken in real time. The packages' own limits stay."""
-    for name in ("simplicate", "minox", "nmbrs", "eboekhouden"):
-        shipped = registry.get(name)
+    for shipped in list(registry.all_connectors().values()):
         rate = shipped.manifest.rate_limit.model_copy(update={"per_minute": 600_000, "burst": 10_000})
         registry.add(replace(shipped, manifest=shipped.manifest.model_copy(update={"rate_limit": rate})))
     try:

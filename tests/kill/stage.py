@@ -22,9 +22,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connectors.bizcuit.sandbox import SANDBOX as BIZCUIT
 from connectors.eboekhouden.sandbox import SANDBOX as EBOEKHOUDEN
+from connectors.finmaster.sandbox import SANDBOX as FINMASTER
+from connectors.loket.sandbox import SANDBOX as LOKET
 from connectors.minox.sandbox import SANDBOX as MINOX
 from connectors.nmbrs.sandbox import SANDBOX as NMBRS
+from connectors.nmbrs.sandbox import SUBSCRIPTION
 from connectors.simplicate.sandbox import SANDBOX as SIMPLICATE
 from hub import sandbox as runner
 from hub.assembly import hub as assembled
@@ -41,6 +45,7 @@ from tests.engine.world import ADMINISTRATION, PROFILE, TENANT, QuietBell, conne
 from tests.kill.nursery import Nursery, Worker
 
 TEMPLATE = "kill_template"
+SANDBOXES = (SIMPLICATE, MINOX, NMBRS, LOKET, EBOEKHOUDEN, FINMASTER, BIZCUIT)
 _numbers = itertools.count(1)
 _making = asyncio.Lock()
 
@@ -146,8 +151,9 @@ class Stage:
         schedule: Schedule = Schedule.manual,
         slot: datetime | None = None,
         due: bool = True,
+        side: UUID | None = None,
     ) -> UUID:
-        """An active combi of any pair."""
+        """An active combi of any pair; `side`: its third connection."""
         now = self.hub.clock.now()
         combi = Combi(
             id=new_id(self.hub.clock),
@@ -155,6 +161,8 @@ class Stage:
             recipe=recipe,
             source_connection_id=source,
             target_connection_id=target,
+            side_connection_id=side,
+            side_since=now if side else None,
             settings=settings,
             schedule=schedule,
             status=CombiStatus.active,
@@ -244,8 +252,8 @@ class Stage:
         return sum(n for call, n in calls.items() if call.split()[0] in ("PUT", "PATCH", "POST", "DELETE"))
 
     def calls(self) -> int:
-        """All calls so far."""
-        return int(self.minox.calls.total() + self.simplicate.calls.total())
+        """All calls so far, to whatever package."""
+        return sum(box.calls.total() for box in self.boxes.values())
 
     def last_calls(self) -> list[tuple[str, str, int]]:
         """The last calls to both packages: method, path, status."""
@@ -302,14 +310,20 @@ async def a_stage(services: Services, nursery: Nursery, folder: Path) -> AsyncIt
     """A stage; its workers are dead when it is taken down."""
     number = next(_numbers)
     await _new_database(services, f"kill_{number}")
-    boxes = {"simplicate": SIMPLICATE(), "minox": MINOX(), "nmbrs": NMBRS(), "eboekhouden": EBOEKHOUDEN()}
+    boxes: dict[str, Any] = {made.name: made() for made in SANDBOXES}
     gated = _Gated(runner.create_app(boxes))
     async with _served(gated) as port:
         endpoints = {
             "simplicate": {"API": f"http://127.0.0.1:{port}/simplicate/{{domain}}/api/v2"},
             "minox": {"API": f"http://127.0.0.1:{port}/minox/api/1"},
-            "nmbrs": {"SOAP": f"http://127.0.0.1:{port}/nmbrs/soap/v3"},
+            "nmbrs": {
+                "SOAP": f"http://127.0.0.1:{port}/nmbrs/soap/v3",
+                "API": f"http://127.0.0.1:{port}/nmbrs",
+            },
+            "loket": {"API": f"http://127.0.0.1:{port}/loket/v2"},
             "eboekhouden": {"API": f"http://127.0.0.1:{port}/eboekhouden/v1"},
+            "finmaster": {"API": f"http://127.0.0.1:{port}/finmaster"},
+            "bizcuit": {"API": f"http://127.0.0.1:{port}/bizcuit"},
         }
         key = bytes(range(32))
         own = Services(
@@ -323,6 +337,7 @@ async def a_stage(services: Services, nursery: Nursery, folder: Path) -> AsyncIt
             "HUB_REDIS_URL": own.redis_url,
             "HUB_SECRET_KEYS": "test:" + base64.b64encode(key).decode(),
             "HUB_DATA_DIR": str(folder),
+            "HUB_OAUTH__NMBRS__SUBSCRIPTION_KEY": SUBSCRIPTION,
             **{
                 f"HUB_ENDPOINTS__{name.upper()}__{kind}": url
                 for name, places in endpoints.items()

@@ -4,19 +4,13 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from hub.engine import points
-from hub.kit.embedded import Services
-from tests.kill.nursery import Nursery
-from tests.kill.stage import Stage, a_stage
+from tests.kill.stage import Stage
 
-TOGETHER = 8
-"""Stages at the same time; their waits overlap."""
 IN_WINDOWS = (points.AFTER_INTENT, points.BEFORE_SEND, points.BEFORE_RECORD, points.AFTER_RECORD)
 DEATHS = (
     *(f"{point}:1" for point in points.ALL),
@@ -24,36 +18,8 @@ DEATHS = (
     *(f"{points.AFTER_SEND}:{passing}" for passing in (6, 12)),
     f"{points.AFTER_CURSOR}:2",
 )
-"""The run of `_dies` delivers 4 customers, then 6 invoices, then 3 payments: each in one window, each sent singly."""
+"""The run of `dies` delivers 4 customers, then 6 invoices, then 3 payments: each in one window, each sent singly."""
 KNOWN, NEW = 6, 6
-
-
-@pytest.fixture(scope="module")
-async def deaths(
-    request: pytest.FixtureRequest,
-    services: Services,
-    nursery: Nursery,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[dict[str, asyncio.Task[float]]]:
-    """The death at each point that was asked for, played a few at a time."""
-    asked = [
-        str(item.callspec.params["death"])
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item, "callspec")
-    ]
-    turns = asyncio.Semaphore(TOGETHER)
-
-    async def play(death: str, folder: Path) -> float:
-        async with turns, a_stage(services, nursery, folder) as stage:
-            return await _dies(stage, death)
-
-    tasks = {
-        death: asyncio.create_task(play(death, tmp_path_factory.mktemp(death.replace(":", "_")))) for death in asked
-    }
-    yield tasks
-    for task in tasks.values():
-        task.cancel()
-    await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
 @pytest.mark.parametrize("death", DEATHS)
@@ -63,7 +29,7 @@ async def test_nothing_is_lost_or_doubled_by_a_death(deaths: dict[str, asyncio.T
     print(f"{death}: recovered in {recovery:.1f} s")  # noqa: T201
 
 
-async def _dies(stage: Stage, death: str) -> float:
+async def dies(stage: Stage, death: str) -> float:
     """The seconds from death to a finished run. Of what was known three are paid in full and one in part."""
     stage.fill(KNOWN, 3)
     combi = await stage.combi()

@@ -11,8 +11,6 @@ from hub import sandbox as runner
 from hub.assembly import hub as assembled
 from hub.config import Config
 from hub.engine import registry
-from hub.engine.models import Combi, CombiStatus
-from hub.engine.schedule import Schedule, next_slot
 from hub.kit.clock import FakeClock
 from hub.kit.embedded import Services
 from hub.kit.ids import new_id
@@ -32,22 +30,8 @@ class Office(Payroll):
 
     async def link(self, **settings: Any) -> UUID:
         """An active combi of the one company into the one administration."""
-        combi = Combi(
-            id=new_id(self.clock),
-            organisation_id=self.organisation,
-            recipe=f"payroll-{self.facts.name}",
-            source_connection_id=self.source,
-            target_connection_id=self.target,
-            settings={"administrations": {COMPANY: self.facts.administration}, **self.facts.settings, **settings},
-            schedule=Schedule.manual,
-            status=CombiStatus.active,
-            created_at=self.clock.now(),
-            updated_at=self.clock.now(),
-        )
-        combi.slot = next_slot(Schedule.manual, combi.id, self.clock.now())
-        async with self.hub.database.tenant(self.organisation) as session:
-            session.add(combi)
-        return combi.id
+        chosen = {"administrations": {COMPANY: self.facts.administration}, **self.facts.settings, **settings}
+        return await self.active(f"payroll-{self.facts.name}", chosen)
 
     def fault(self, kind: str, **facts: Any) -> None:
         """Something happens to the next call that books."""
