@@ -80,7 +80,8 @@ async def test_a_check_names_everything_that_is_wrong_with_the_settings(world: W
 
 
 async def test_a_check_names_what_the_documents_would_run_into(world: World) -> None:
-    world.simplicate.add_invoice("F2026-0002", lines=(("Iets", "1", "100", "hoog", "overig"),))
+    for number, said in (("F2026-0002", "Iets"), ("F2026-0003", "Iets anders")):
+        world.simplicate.add_invoice(number, lines=((said, "1", "100", "hoog", "overig"),))
     combi = await world.combi(ignored_companies=[SECOND_PROFILE])
     assert [one.key for one in await world.engine.check(world.organisation, combi)] == ["no_account"]
 
