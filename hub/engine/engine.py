@@ -332,7 +332,10 @@ class Engine:
             findings = await _check_administrations(ctx)
             for administration in sorted(set(ctx.settings.administrations.values())):
                 if not any(one.key == "administration_unknown" for one in findings):
-                    findings.extend(asking.check_master(ctx, await ctx.master(administration, doubted=True)))
+                    wrong = asking.check_master(ctx, await ctx.master(administration, doubted=True))
+                    if wrong and ctx.may_have_grown(administration):
+                        wrong = asking.check_master(ctx, await ctx.master(administration, anew=True))
+                    findings.extend(wrong)
         except VendorError as error:
             return [error.finding()]
         return findings

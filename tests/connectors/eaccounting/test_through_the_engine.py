@@ -291,7 +291,7 @@ async def test_an_article_that_was_made_since_is_used(world: World) -> None:
     world.simplicate.add_invoice("F2026-0001")
     await world.run(own)
     made = world.minox.add_article("EXP-77")
-    world.clock.advance(timedelta(minutes=5))
+    world.clock.advance(timedelta(seconds=5))
     [line] = world.simplicate.add_invoice("F2026-0002")["invoice_lines"]
     line["default_service_id"] = "EXP-77"
     await world.run(own)
