@@ -49,11 +49,15 @@ def _open(columns: str, condition: str = "") -> str:
 
 
 async def settle(ctx: Context) -> bool:
-    """Looks which booked invoices were paid and makes payment items. False when the slice ended first."""
+    """Looks which booked invoices were paid and makes payment items. False when the slice ended first.
+
+    Where no payments go back, a run that a human starts still sees which bookings are gone.
+    """
     settlements = ctx.target.connector.settlements.get("invoices")
     if settlements is None:
         return True
-    for administration in await _administrations(ctx, unverified_only="payments" not in ctx.flows()):
+    asks = "payments" in ctx.flows() or ctx.run.trigger != "schedule"
+    for administration in await _administrations(ctx, unverified_only=not asks):
         if ctx.run.progress.get(f"settled:{administration}"):
             continue
         if not await _due(ctx, administration):
@@ -64,8 +68,7 @@ async def settle(ctx: Context) -> bool:
             ctx.lease.check()
             listed += len(page)
             await _compare(ctx, administration, page)
-        back = "payments" in ctx.flows()
-        if back and not await _ask_about_missing(ctx, administration, settlements, began):
+        if asks and not await _ask_about_missing(ctx, administration, settlements, began):
             return False
         await _keep_pace(ctx, administration, {"listed": listed, "passed": 0})
         ctx.run.progress = {**ctx.run.progress, f"settled:{administration}": True}
@@ -185,6 +188,8 @@ async def _ask_about_missing(ctx: Context, administration: str, settlements: Set
             await _ask(ctx, administration, settlements, row)
             if ctx.out_of_time:
                 return False
+        if "payments" not in ctx.flows():
+            return True  # One batch: what was paid long ago is asked about again and again, for there is no end to it.
 
 
 async def _ask(ctx: Context, administration: str, settlements: Settlements, row: RowMapping) -> None:
@@ -204,7 +209,7 @@ async def _ask(ctx: Context, administration: str, settlements: Settlements, row:
         fate = None
     async with ctx.database.tenant(ctx.organisation_id) as session:
         match fate:
-            case Settled():
+            case Settled() if "payments" in ctx.flows():
                 await _paid(ctx, session, row, administration, fate)
             case Gone():
                 await session.execute(
