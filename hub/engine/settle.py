@@ -42,8 +42,8 @@ def _open(columns: str, condition: str = "") -> str:
     OFFSET 0 holds PostgreSQL to the order delivery, then its item: while tables grow fast, it guesses badly.
     """
     return f"""WITH d AS MATERIALIZED (
-        SELECT id, source_id, target, ref, label, open_item, total, balance, verified, receipt, check_at, recorded_at
-        FROM delivery WHERE state = 'recorded' AND settled_at IS NULL AND open_item <> '' {condition})
+        SELECT id, source_id, target, ref, label, open_item, total, balance, verified, receipt, check_at, recorded_at,
+          seen_run FROM delivery WHERE state = 'recorded' AND settled_at IS NULL AND open_item <> '' {condition})
       SELECT {columns} FROM d CROSS JOIN LATERAL (SELECT * FROM item WHERE delivery_id = d.id OFFSET 0) i
       WHERE i.combi_id = :combi AND i.flow = 'invoices' AND i.status IN ('booked', 'finding', 'changed')"""
 
@@ -170,7 +170,7 @@ async def _ask_about_missing(ctx: Context, administration: str, settlements: Set
                           AND (recorded_at < :before OR balance IS NOT NULL)
                           AND (check_at IS NULL OR check_at <= :now)""",
                     )
-                    + " ORDER BY d.id LIMIT :limit"
+                    + " ORDER BY d.seen_run NULLS FIRST, d.id LIMIT :limit"
                 ),
                 {
                     "combi": ctx.combi.id,
@@ -189,7 +189,7 @@ async def _ask_about_missing(ctx: Context, administration: str, settlements: Set
             if ctx.out_of_time:
                 return False
         if "payments" not in ctx.flows():
-            return True  # One batch: what was paid long ago is asked about again and again, for there is no end to it.
+            return True  # One batch, the longest unseen first: what was paid long ago is never done with here.
 
 
 async def _ask(ctx: Context, administration: str, settlements: Settlements, row: RowMapping) -> None:
@@ -211,6 +211,10 @@ async def _ask(ctx: Context, administration: str, settlements: Settlements, row:
         match fate:
             case Settled() if "payments" in ctx.flows():
                 await _paid(ctx, session, row, administration, fate)
+            case Settled():  # Stands; should payments ever go back, this one is found again at once.
+                await session.execute(
+                    text("UPDATE delivery SET seen_run = :run WHERE id = :id"), {"run": ctx.run.id, "id": row["id"]}
+                )
             case Gone():
                 await session.execute(
                     text(
