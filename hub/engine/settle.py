@@ -42,22 +42,18 @@ def _open(columns: str, condition: str = "") -> str:
     OFFSET 0 holds PostgreSQL to the order delivery, then its item: while tables grow fast, it guesses badly.
     """
     return f"""WITH d AS MATERIALIZED (
-        SELECT id, source_id, target, ref, label, open_item, total, balance, verified, receipt, check_at, recorded_at,
-          seen_run FROM delivery WHERE state = 'recorded' AND settled_at IS NULL AND open_item <> '' {condition})
+        SELECT id, source_id, target, ref, label, open_item, total, balance, verified, receipt, check_at, recorded_at
+        FROM delivery WHERE state = 'recorded' AND settled_at IS NULL AND open_item <> '' {condition})
       SELECT {columns} FROM d CROSS JOIN LATERAL (SELECT * FROM item WHERE delivery_id = d.id OFFSET 0) i
       WHERE i.combi_id = :combi AND i.flow = 'invoices' AND i.status IN ('booked', 'finding', 'changed')"""
 
 
 async def settle(ctx: Context) -> bool:
-    """Looks which booked invoices were paid and makes payment items. False when the slice ended first.
-
-    Where no payments go back, a run that a human starts still sees which bookings are gone.
-    """
+    """Looks which booked invoices were paid and makes payment items. False when the slice ended first."""
     settlements = ctx.target.connector.settlements.get("invoices")
     if settlements is None:
         return True
-    asks = "payments" in ctx.flows() or ctx.run.trigger != "schedule"
-    for administration in await _administrations(ctx, unverified_only=not asks):
+    for administration in await _administrations(ctx, unverified_only="payments" not in ctx.flows()):
         if ctx.run.progress.get(f"settled:{administration}"):
             continue
         if not await _due(ctx, administration):
@@ -68,7 +64,8 @@ async def settle(ctx: Context) -> bool:
             ctx.lease.check()
             listed += len(page)
             await _compare(ctx, administration, page)
-        if asks and not await _ask_about_missing(ctx, administration, settlements, began):
+        back = "payments" in ctx.flows()
+        if back and not await _ask_about_missing(ctx, administration, settlements, began):
             return False
         await _keep_pace(ctx, administration, {"listed": listed, "passed": 0})
         ctx.run.progress = {**ctx.run.progress, f"settled:{administration}": True}
@@ -170,7 +167,7 @@ async def _ask_about_missing(ctx: Context, administration: str, settlements: Set
                           AND (recorded_at < :before OR balance IS NOT NULL)
                           AND (check_at IS NULL OR check_at <= :now)""",
                     )
-                    + " ORDER BY d.seen_run NULLS FIRST, d.id LIMIT :limit"
+                    + " ORDER BY d.id LIMIT :limit"
                 ),
                 {
                     "combi": ctx.combi.id,
@@ -188,8 +185,6 @@ async def _ask_about_missing(ctx: Context, administration: str, settlements: Set
             await _ask(ctx, administration, settlements, row)
             if ctx.out_of_time:
                 return False
-        if "payments" not in ctx.flows():
-            return True  # One batch, the longest unseen first: what was paid long ago is never done with here.
 
 
 async def _ask(ctx: Context, administration: str, settlements: Settlements, row: RowMapping) -> None:
@@ -209,12 +204,8 @@ async def _ask(ctx: Context, administration: str, settlements: Settlements, row:
         fate = None
     async with ctx.database.tenant(ctx.organisation_id) as session:
         match fate:
-            case Settled() if "payments" in ctx.flows():
+            case Settled():
                 await _paid(ctx, session, row, administration, fate)
-            case Settled():  # Stands; should payments ever go back, this one is found again at once.
-                await session.execute(
-                    text("UPDATE delivery SET seen_run = :run WHERE id = :id"), {"run": ctx.run.id, "id": row["id"]}
-                )
             case Gone():
                 await session.execute(
                     text(

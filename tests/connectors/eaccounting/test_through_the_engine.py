@@ -297,21 +297,3 @@ async def test_an_article_that_was_made_since_is_used(world: World) -> None:
     await world.run(own)
     [draft] = world.minox.bearing("F2026-0002")
     assert [row["ArticleId"] for row in draft["Rows"] if not row["IsTextRow"]] == [made["Id"]]
-
-
-async def test_a_deleted_draft_is_told_where_no_payments_go_back(world: World) -> None:
-    """The next run that a human starts says so; one that a user converted is no such thing, paid or not."""
-    for _ in range(3):
-        world.simplicate.add_invoice()
-    own = await combi(world, flows=["customers", "invoices"])
-    await world.run(own)
-    gone, kept, paid = sorted(world.minox.company()["drafts"])
-    lost = world.minox.company()["drafts"][gone]["OurReference"].partition(" ")[0]
-    world.minox.delete_draft(gone)
-    world.minox.convert(kept)
-    world.minox.pay(world.minox.convert(paid)["Id"], "2026-03-16")
-    for _ in range(2):
-        await world.run(own)
-    assert await world.keys_of(lost) == ["booking_gone"]
-    assert sorted(item.status for item in await world.items()) == ["booked", "booked", "finding"]
-    assert world.simplicate.books["payments"] == {}
