@@ -26,6 +26,7 @@ CONNECTOR = Connector(
             validate=invoices.validate,
             claim=invoices.claim,
             account=articles.account,
+            outdated=articles.outdated,
             find=drafts.find,
             alike=alike.alike,
             write=drafts.write,

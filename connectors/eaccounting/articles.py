@@ -9,7 +9,7 @@ from connectors.eaccounting.listing import everything, filtered
 from connectors.eaccounting.reading import ident, one_of, quoted, text, wrong
 from connectors.eaccounting.remembered import memory
 from connectors.eaccounting.settings import EaccountingSettings
-from hub.accounting.booking import BookedLine
+from hub.accounting.booking import BookedLine, Booking, SalesBooking
 from hub.accounting.chart import Master
 from hub.accounting.documents import Finding, InvoiceLine, VatTreatment
 from hub.accounting.money import ZERO, cents
@@ -48,6 +48,13 @@ def account(line: InvoiceLine, master: Master, settings: Settings) -> str:
         return ""
     case = CASES.get(line.vat_class.treatment if line.vat_class else None, "DomesticSalesSubjectToVat")
     return coding.accounts.get(case, "")
+
+
+def outdated(booking: Booking, master: Master) -> bool:
+    """Whether a line's material has a number that no article known to us bears."""
+    known = company_of(master).articles
+    numbers = ((line.article or "").strip() for line in cast(SalesBooking, booking).invoice.lines)
+    return any(number and number not in known for number in numbers)
 
 
 def charged(line: BookedLine | InvoiceLine, company: Company) -> Decimal | None:

@@ -1,10 +1,10 @@
 """Customers, known by their number (dossier 3.1, 5): made complete, shortened openly, never emptied."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from stdnum.eu import vat as eu_vat
-from stdnum.exceptions import ValidationError
+from stdnum.exceptions import InvalidFormat, InvalidLength, ValidationError
 
 from connectors.eaccounting.company import Company, company_of
 from connectors.eaccounting.listing import PAGE, everything, filtered, pages, single
@@ -55,20 +55,30 @@ def _address(customer: Customer, settings: EaccountingSettings) -> Iterable[Find
 
 
 def _identity(customer: Customer, company: Company, settings: EaccountingSettings) -> Iterable[Finding]:
-    number, vat_number = customer.number.strip(), customer.vat_number.strip()
+    number, vat_number = customer.number.strip(), _vat_number(customer, company)
     if len(number) > NUMBER:
         yield wrong("eaccounting.customer_number_too_long", customer=customer.name, number=number)
-    abroad = customer.address.country.strip().upper() not in ("", company.country)
-    asks = {"ask": True, "abroad": abroad, "leave_out": False}[settings.invalid_vat_number]
-    if vat_number and asks and _vat_number(customer, company) is None:
-        key = "eaccounting.vat_number_invalid"
-        yield wrong(key, field="invalid_vat_number", customer=customer.name, vat_number=vat_number)
+    doubted = vat_number is None or (settings.invalid_vat_number == "ask" and not _checks(vat_number))
+    if doubted and not _may_leave_out(customer, company, settings):
+        given = customer.vat_number.strip()
+        yield wrong(
+            "eaccounting.vat_number_invalid", field="invalid_vat_number", customer=customer.name, vat_number=given
+        )
     if not _terms(customer, company, settings):
         yield wrong("eaccounting.payment_terms_missing", field="customer_payment_terms")
 
 
+def _may_leave_out(customer: Customer, company: Company, settings: EaccountingSettings) -> bool:
+    """Whether a VAT number that is no good may stay behind: VAT depends on it abroad."""
+    abroad = customer.address.country.strip().upper() not in ("", company.country)
+    return {"ask": False, "abroad": not abroad, "leave_out": True}[settings.invalid_vat_number]
+
+
 def _vat_number(customer: Customer, company: Company) -> str | None:
-    """The VAT number as VIES knows it; empty for one from outside its countries; None for one that cannot be right."""
+    """The VAT number as VIES writes it; empty for one from outside its countries; None where its form is none of VIES'.
+
+    Check digits that are wrong are no proof: only eAccounting knows what its VIES says.
+    """
     given = "".join(one for one in customer.vat_number.upper() if one.isalnum())
     country = (customer.address.country.strip() or company.country).upper()
     if given and not given[:2].isalpha():
@@ -78,8 +88,14 @@ def _vat_number(customer: Customer, company: Company) -> str | None:
         return ""
     try:
         return str(eu_vat.validate(given))
-    except ValidationError:
+    except (InvalidFormat, InvalidLength):
         return None
+    except ValidationError:
+        return given
+
+
+def _checks(vat_number: str) -> bool:
+    return not vat_number or bool(eu_vat.is_valid(vat_number))
 
 
 def _terms(customer: Customer, company: Company, settings: EaccountingSettings) -> str:
@@ -99,7 +115,8 @@ def encode(booking: Booking, master: Master, settings: Settings) -> Payload:
     said = {"Name": customer.name, "InvoiceCity": customer.address.city, "VatNumber": customer.vat_number}
     told = [f"{words} -> {body.get(name, '-')}" for name, words in said.items() if _cut_off(words, body.get(name))]
     complete = chosen.customer_changes == "complete"
-    return {"number": customer.number.strip(), "complete": complete, "told": told, "body": body}
+    spare = _may_leave_out(customer, company_of(master), chosen)
+    return {"number": customer.number.strip(), "complete": complete, "told": told, "spare_vat": spare, "body": body}
 
 
 def _cut_off(words: str, left: str | None) -> bool:
@@ -187,7 +204,7 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
     """Creates the customer; one that bears the number by now is taken as it is."""
     number = number_of(payload, key)
     try:
-        made = one_of(await http.write("POST", "/customers", {"CustomerNumber": number, **payload["body"]}))
+        made = await _sent(http, ("POST", "/customers"), {"CustomerNumber": number, **payload["body"]}, payload, "")
     except RecordRejected as error:
         if error.key != "eaccounting.exists_already":
             raise
@@ -196,10 +213,31 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
             raise
         return found
     if not ident(made.get("Id")):
-        made = next(iter(await by_number(http, number)), {})
+        made = {**made, **next(iter(await by_number(http, number)), {})}
     if not ident(made.get("Id")):
         raise OutcomeUnknown("eaccounting.unclear_answer")
-    return _receipt({"CustomerNumber": number, **payload["body"], **made}, told=payload["told"])
+    return _receipt(made, told=_told(payload, made))
+
+
+async def _sent(http: Http, way: tuple[Literal["POST", "PUT"], str], card: Raw, payload: Payload, stood: str) -> Raw:
+    """Sends a card and returns it as it was taken: with `stood` where its VAT number is refused and may stay behind."""
+    number = payload["body"].get("VatNumber", "")
+    try:
+        return {**card, **one_of(await http.write(*way, card))}
+    except RecordRejected as error:
+        unclear = error.key == "eaccounting.data_refused" and not _checks(number)
+        refused = unclear or error.key == "eaccounting.vat_number_refused"
+        if not (refused and payload.get("spare_vat") and number not in ("", stood)):
+            raise
+    without = {name: value for name, value in {**card, "VatNumber": stood}.items() if name != "VatNumber" or stood}
+    return {**without, **one_of(await http.write(*way, without))}
+
+
+def _told(payload: Payload, taken: Raw) -> list[str]:
+    """What a card does not say in full, its refused VAT number too."""
+    number, left = payload["body"].get("VatNumber", ""), text(taken.get("VatNumber"))
+    same = number == "".join(filter(str.isalnum, left)).upper()
+    return [*payload["told"], *([] if same or not number else [f"{number} -> {left or '-'}"])]
 
 
 async def update(http: Http, payload: Payload, _: Key, ref: str) -> Receipt:
@@ -210,8 +248,8 @@ async def update(http: Http, payload: Payload, _: Key, ref: str) -> Receipt:
         raise RecordRejected("eaccounting.not_found")
     wanted = merged(stands, payload["body"])
     if payload["complete"] and any(wanted[name] != stands.get(name) for name in wanted):
-        await http.write("PUT", path, wanted)
-        return _receipt(wanted, told=payload["told"])
+        taken = await _sent(http, ("PUT", path), wanted, payload, text(stands.get("VatNumber")))
+        return _receipt(taken, told=_told(payload, taken))
     return _receipt(stands, existed=True)
 
 

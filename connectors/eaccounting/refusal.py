@@ -22,9 +22,10 @@ def refusal(answer: Answer) -> Refusal | None:
     """The verdict over a refusal by its code; None where the status alone says it."""
     if answer.status < _FIRST_ERROR or not isinstance(answer.body, Mapping):
         return None
-    code = whole(answer.body.get("ErrorCode")) or 0
-    message = text(answer.body.get("DeveloperErrorMessage")) or text(answer.body.get("Message"))
-    parts = (message, f"({code})" if code else "", text(answer.body.get("ErrorId")))
+    said = {str(name).lower(): value for name, value in answer.body.items()}
+    code = whole(said.get("errorcode")) or 0
+    message = text(said.get("developererrormessage")) or text(said.get("message"))
+    parts = (message, f"({code})" if code else "", text(said.get("errorid")))
     words = " ".join(one for one in parts if one)[:1000]
     verdict = VERDICTS.get(code)
     if verdict is None:

@@ -137,7 +137,7 @@ class EaccountingSandbox(Sandbox):
             "credit_total": "positive",  # positive | negative
             "draft_total": "incl",  # incl | excl (8.4: unknown)
             "write_answer": "object",  # object | empty | id | short (rows left out but the first)
-            "vies": "checksum",  # checksum | format | off
+            "vies": "checksum",  # checksum | silent (the same, said without a word) | format | off
             "from_draft": True,  # whether an invoice shows CreatedFromDraftId
             "reference_kept": True,  # whether a converted invoice keeps its draft's OurReference (3.3: inferred)
             "future_dates": "accept",  # accept | refuse, on convert
@@ -709,8 +709,9 @@ class EaccountingSandbox(Sandbox):
         way = self.switches["vies"]
         if not number or way == "off":
             return
-        if not re.fullmatch(r"[A-Z]{2}[A-Z0-9]{8,12}", number) or (way == "checksum" and not eu_vat.is_valid(number)):
-            raise Refused(2000, f"The field VatNumber is invalid: {number} is not known to VIES.")
+        if not re.fullmatch(r"[A-Z]{2}[A-Z0-9]{8,12}", number) or (way != "format" and not eu_vat.is_valid(number)):
+            words = f"The field VatNumber is invalid: {number} is not known to VIES."
+            raise Refused(2000, "" if way == "silent" else words)
 
     def _article(self, company: str, body: Record, own: str = "") -> Record:
         self._checked(body, ARTICLE, ECHOED["articles"])

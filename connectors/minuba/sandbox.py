@@ -68,6 +68,7 @@ class MinubaSandbox(Sandbox):
             "absent": "null",  # null | omit
             "paging": "none",  # none | pages | total | link | silent_total (no way on) | stuck (the same again)
             "page_size": 100,
+            "state_filter": "lower",  # lower | upper: how a state must be asked for (4.1: lower, of orders)
             "ignored_filters": [],
             "refused_filters": [],
             "stateless": "whole",  # whole | refused | unpaid | short: what invoices are listed without a state
@@ -434,6 +435,7 @@ class MinubaSandbox(Sandbox):
             one
             for one in self.books[RESOURCES[resource]].values()
             if all(one.get(name) == value for name, value in wanted.items())
+            and ("state" not in wanted or self.switches["state_filter"] == "lower")
             and (everybody or not self.switches["own_only"] or one.get("owner", user) == user)
         ]
         if resource == "Invoice" and "state" not in asked:

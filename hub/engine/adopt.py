@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from hub.accounting.booking import CustomerBooking
 from hub.accounting.documents import Customer, Finding, JournalEntry, SalesInvoice
 from hub.engine import read, store
 from hub.engine.context import Context
@@ -68,6 +69,27 @@ async def recognise(ctx: Context, flow: str, works: Sequence[Work]) -> list[Work
         _decide(work, writer, candidates)
     await _refuse_others(ctx, flow, asked)
     return list(works)
+
+
+async def spare(ctx: Context, works: Sequence[Work]) -> None:
+    """Takes the findings off customers of which one stands there already: what is asked of a new one is not asked then.
+
+    Not where taking one over changes his card, for which all of it is needed.
+    """
+    writer = ctx.writer("customers")
+    if writer.match is None or writer.adopt is not None:
+        return
+    for work in works:
+        if not isinstance(work.document, Customer) or work.key is None:
+            continue
+        ctx.lease.check()
+        booking = CustomerBooking(customer=work.document, administration=work.administration)
+        try:
+            found = await writer.match(ctx.destination("customers").http, booking)
+        except (OutcomeUnknown, RecordRejected):
+            continue
+        if len({one.ref for one in found}) == 1:
+            work.findings, work.booking, work.claim = [], booking, writer.claim(booking, ctx.settings)
 
 
 async def _listed(ctx: Context, flow: str, administration: str, writer: TargetWriter, works: Sequence[Work]) -> bool:
@@ -304,9 +326,13 @@ def _near_miss(near: Existing, expected: Decimal | None) -> Finding:
     )
 
 
+class LooksAlike(OutcomeUnknown):
+    """What was sent without an answer may stand in the target without our key: only a human can tell."""
+
+
 async def without_key(ctx: Context, flow: str, work: Work, payload: Payload, since: datetime) -> Receipt | None:
     """What was sent without an answer, where it may stand without our key: the one document of our number, day and
-    total. Raises OutcomeUnknown when something only looks like it. None: nothing does.
+    total. Raises LooksAlike when something only looks like it. None: nothing does.
     """
     writer = ctx.writer(flow)
     if writer.alike is None:
@@ -321,7 +347,7 @@ async def without_key(ctx: Context, flow: str, work: Work, payload: Payload, sin
     work.findings = []
     if found:
         near = _near_miss(replace(found[0], number=found[0].number or found[0].label), work.total)
-        raise OutcomeUnknown(near.key, **near.values)
+        raise LooksAlike(near.key, **near.values)
     return None
 
 

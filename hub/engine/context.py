@@ -184,10 +184,10 @@ class Context:
         """A finding as a line of the log."""
         self.lines.append(LogLine(words.key_of(finding.key), finding.values, "warning", item, evidence))
 
-    async def master(self, administration: str, *, doubted: bool = False) -> Master:
-        """The target's master data, from the store while it is young enough."""
+    async def master(self, administration: str, *, doubted: bool = False, anew: bool = False) -> Master:
+        """The target's master data, from the store while young enough; `anew`: as read since the run was asked."""
         now = self.clock.now()
-        oldest = now - (MASTER_DOUBT if doubted else MASTER_AGE)
+        oldest = self._asked_at(now) if anew else now - (MASTER_DOUBT if doubted else MASTER_AGE)
         known = self.masters.get(administration)
         if known is None:
             known = await self._stored_master(administration)
@@ -202,10 +202,14 @@ class Context:
         if known is not None:
             self.masters[administration] = (known[0], self.clock.now())
 
-    def master_age(self, administration: str) -> timedelta:
-        """How old the master data in use is."""
+    def _asked_at(self, now: datetime) -> datetime:
+        """Who mends something in the package and asks again at once is not answered from before."""
+        return max(self.run.created_at, now - MASTER_DOUBT)
+
+    def may_have_grown(self, administration: str) -> bool:
+        """Whether the master data in use may lack what was made in the package since."""
         known = self.masters.get(administration)
-        return self.clock.now() - known[1] if known else timedelta(0)
+        return known is not None and known[1] < self._asked_at(self.clock.now())
 
     async def _stored_master(self, administration: str) -> tuple[Master, datetime] | None:
         async with self.database.tenant(self.organisation_id) as session:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub.accounting.documents import Finding, SalesInvoice
-from hub.engine import absence, choosing, parties, protocol, sorting, store, verdicts
+from hub.engine import absence, adopt, choosing, parties, protocol, sorting, store, verdicts
 from hub.engine.context import Context
 from hub.engine.models import ItemStatus
 from hub.engine.resolve import Work, needed_customers, read, resolve, work_of
@@ -63,6 +63,8 @@ async def prepare(ctx: Context, flow: str, works: Sequence[Work]) -> list[Job]:
         customers = await parties.stand(ctx, needed_customers(works), handle)
         works = await _without_waiting(ctx, works, customers)
     await resolve(ctx, works, customers)
+    if flow == "customers":
+        await adopt.spare(ctx, [work for work in works if work.findings])
     ready: list[Work] = []
     going = await choosing.chosen(ctx, flow, works, said)
     standing = await sorting.standing(ctx, [work for work in going if work.findings])

@@ -245,15 +245,18 @@ class Engine:
     async def _ring(self) -> None:
         await self.doorbell.ring()
 
-    async def context(self, organisation_id: UUID, combi_id: UUID) -> Context:
-        """A context outside any run, for questions. Raises the VendorErrors of opening a link."""
+    async def context(
+        self, organisation_id: UUID, combi_id: UUID, settings: Mapping[str, Any] | None = None
+    ) -> Context:
+        """A context outside any run, for questions; `settings` instead of the combi's. Raises the VendorErrors of
+        opening a link."""
         async with self.database.tenant(organisation_id) as session:
             combi = await session.get_one(Combi, combi_id)
         run = Run(
             id=new_id(self.clock),
             organisation_id=organisation_id,
             combi_id=combi_id,
-            settings=combi.settings,
+            settings=combi.settings if settings is None else dict(settings),
             settings_version=combi.settings_version,
             created_at=self.clock.now(),
             wake_at=self.clock.now(),
@@ -279,7 +282,11 @@ class Engine:
 
     async def preview(self, organisation_id: UUID, combi_id: UUID, limit: int = previews.LIMIT) -> previews.Preview:
         """What would be booked now. Raises VendorError when a package cannot be read."""
-        return await previews.preview(await self.context(organisation_id, combi_id), limit)
+        return await previews.preview(await self._as_activated(organisation_id, combi_id), limit)
+
+    async def _as_activated(self, organisation_id: UUID, combi_id: UUID) -> Context:
+        """A context under the settings that activation would make of the combi's; nothing is stored."""
+        return await self.context(organisation_id, combi_id, await self.complete(organisation_id, combi_id))
 
     async def preview_of(
         self, organisation_id: UUID, combi_id: UUID, flow: str, raw: Mapping[str, Any]
@@ -319,13 +326,16 @@ class Engine:
     async def check_settings(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
         """What keeps the whole combi from working: consent, administrations, accounts. Asks the live packages."""
         try:
-            ctx = await self.context(organisation_id, combi_id)
+            ctx = await self._as_activated(organisation_id, combi_id)
             for link in ctx.links:
                 await link.connector.identify(link.http)
             findings = await _check_administrations(ctx)
             for administration in sorted(set(ctx.settings.administrations.values())):
                 if not any(one.key == "administration_unknown" for one in findings):
-                    findings.extend(asking.check_master(ctx, await ctx.master(administration, doubted=True)))
+                    wrong = asking.check_master(ctx, await ctx.master(administration, doubted=True))
+                    if wrong and ctx.may_have_grown(administration):
+                        wrong = asking.check_master(ctx, await ctx.master(administration, anew=True))
+                    findings.extend(wrong)
         except VendorError as error:
             return [error.finding()]
         return findings
@@ -339,7 +349,7 @@ class Engine:
     async def check_documents(self, organisation_id: UUID, combi_id: UUID) -> list[Finding]:
         """What the documents at hand would run into under settings that are right."""
         try:
-            ctx = await self.context(organisation_id, combi_id)
+            ctx = await self._as_activated(organisation_id, combi_id)
             shown = await previews.preview(ctx, 100)
         except VendorError as error:
             return [error.finding()]

@@ -185,7 +185,7 @@ def centre_code(text: str, master: Master) -> str:
 
 
 def joined(findings: Sequence[Finding]) -> list[Finding]:
-    """Findings of many entries, the same gaps of one administration in one finding."""
+    """Findings of many documents, the same gaps of one administration in one finding, and each cause once."""
     gathered: dict[tuple[str, str], tuple[Finding, dict[str, None]]] = {}
     others: list[Finding] = []
     for one in findings:
@@ -199,7 +199,16 @@ def joined(findings: Sequence[Finding]) -> list[Finding]:
         one.model_copy(update={"values": {**one.values, KINDS[one.key][0]: SEPARATOR.join(words)}})
         for one, words in gathered.values()
     ]
-    return [*together, *(one for at, one in enumerate(others) if one not in others[:at])]
+    causes: dict[tuple[object, ...], Finding] = {}
+    for one in others:
+        causes.setdefault(_cause(one), one)
+    return [*together, *causes.values()]
+
+
+def _cause(one: Finding) -> tuple[object, ...]:
+    """What a choice in the settings or in a table solves at once, whichever line it is said of."""
+    values = ((name, value) for name, value in one.values.items() if one.field is None or name != "line")
+    return one.key, one.field, *sorted(values)
 
 
 def _account(line: EntryLine, settings: CombiSettings, table: Table, master: Master, gaps: Gaps) -> str:

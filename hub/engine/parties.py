@@ -2,15 +2,16 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.accounting.documents import Ignored
-from hub.engine import store
+from hub.engine import adopt, store
 from hub.engine.context import Context
 from hub.engine.models import ItemStatus
-from hub.engine.resolve import Work, document_of, key_of, work_of
+from hub.engine.resolve import Work, document_of, key_of, resolve, work_of
 from hub.kit import json
 from hub.kit.database import text
 from hub.kit.ids import new_id
@@ -144,6 +145,24 @@ async def _fetched(ctx: Context, source_id: str) -> Raw | None:
         async with ctx.database.tenant(ctx.organisation_id) as session:
             await keep_cards(session, ctx, [(source_id, raw, digest(raw))])
     return raw
+
+
+async def newcomers(ctx: Context, needed: Iterable[Place]) -> dict[Place, Work]:
+    """Customers that are still to be brought to the target, with all that keeps them from it; nothing is written."""
+    known = await _cards(ctx, {source_id for source_id, _ in needed})
+    stream = ctx.origin("customers").connector.sources.get("customers")
+    works: dict[Place, Work] = {}
+    for source_id, administration in sorted(needed):
+        raw = known.get(source_id)
+        if raw is None and stream is not None and stream.fetch is not None:
+            with suppress(RecordRejected):
+                raw = await stream.fetch(ctx.origin("customers").http, source_id)
+        if raw is not None:
+            work = Work(new_id(ctx.clock), "customers", source_id, administration, ItemStatus.waiting, raw)
+            works[source_id, administration] = work
+    await resolve(ctx, list(works.values()), {})
+    await adopt.spare(ctx, [work for work in works.values() if work.findings])
+    return works
 
 
 async def keep_cards(session: AsyncSession, ctx: Context, cards: Sequence[tuple[str, Raw, str]]) -> None:

@@ -19,6 +19,7 @@ from hub.sdk.connector import Raw, Since
 from hub.sdk.errors import Malformed
 
 LIMIT = 50
+NEWCOMERS = 25
 
 
 class PreviewDocument(Part):
@@ -54,7 +55,7 @@ async def preview(ctx: Context, limit: int = LIMIT) -> Preview:
             continue
         raws, more = await first(ctx, flow, limit)
         complete = complete and not more
-        shown.extend(await documents(ctx, flow, raws))
+        shown.extend(await documents(ctx, flow, raws, asking=True))
     return Preview(documents=tuple(shown), complete=complete)
 
 
@@ -82,8 +83,11 @@ async def _parked(ctx: Context, flow: str, limit: int) -> list[Raw]:
         return [row.raw for row in found]
 
 
-async def documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[PreviewDocument]:
-    """What would become of these records of a flow, in their order; one that cannot be read at all is left out."""
+async def documents(ctx: Context, flow: str, raws: Sequence[Raw], *, asking: bool = False) -> list[PreviewDocument]:
+    """What would become of these records of a flow, in their order; one that cannot be read at all is left out.
+
+    `asking`: the packages are asked about the customers that an invoice would bring along.
+    """
     by_id: dict[str, Work] = {}
     for raw in raws:
         try:
@@ -96,6 +100,8 @@ async def documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[Previe
     async with ctx.database.tenant(ctx.organisation_id) as session:
         customers = await parties.references(session, ctx, needed_customers(works))
     await resolve(ctx, works, customers)
+    if asking and "customers" in ctx.destination(flow).connector.targets:
+        await _with_customers(ctx, works, needed_customers(works) - set(customers))
     async with ctx.database.tenant(ctx.organisation_id) as session:
         known = await store.deliveries(session, [work.key.text for work in works if work.key])
     shown: list[PreviewDocument] = []
@@ -111,6 +117,15 @@ async def documents(ctx: Context, flow: str, raws: Sequence[Raw]) -> list[Previe
             action = "none" if same else "update" if stands else "create"
         shown.append(await _shown(ctx, work, action))
     return shown
+
+
+async def _with_customers(ctx: Context, works: Sequence[Work], missing: set[parties.Place]) -> None:
+    """Adds what would keep an invoice's new customer from the target; of some only, since each may cost a call."""
+    brought = await parties.newcomers(ctx, sorted(missing)[:NEWCOMERS])
+    for work in works:
+        if isinstance(work.document, SalesInvoice):
+            customer = brought.get((work.document.customer.source_id, work.administration))
+            work.findings.extend(customer.findings if customer and not work.findings else ())
 
 
 async def single(ctx: Context, flow: str, raw: Raw) -> PreviewDocument | None:

@@ -77,7 +77,7 @@ async def _found(ctx: Context, flow: str, job: Job, row: RowMapping, said: Verdi
         if receipt is None and job.undoes is None:
             receipt = await adopt.without_key(ctx, flow, work, job.payload, row["intended_at"])
     except (OutcomeUnknown, RecordRejected) as error:
-        verdicts.doubt(ctx, work, row["id"], error, said)
+        verdicts.doubt(ctx, work, row["id"], error, said, asks=isinstance(error, adopt.LooksAlike))
         return True
     if receipt is None:
         ctx.log("delivery.absent", item=work.id, number=work.shown)

@@ -118,6 +118,11 @@ async def _keep_documents(ctx: Context, flow: str, page: Page) -> None:
     points.reach(points.AFTER_CURSOR)
 
 
+def _number_in(error: Malformed | RecordRejected) -> str:
+    """The number of a record that cannot be read, where what is wrong with it names it."""
+    return next((str(shown) for one in error.findings if (shown := one.values.get("number"))), "")
+
+
 def _row(ctx: Context, flow: str, raw: Raw) -> dict[str, Any] | None:
     """The item row of a raw record. A record without an id cannot be an item: it is told in the log."""
     try:
@@ -142,7 +147,7 @@ def _row(ctx: Context, flow: str, raw: Raw) -> dict[str, Any] | None:
         return {
             **row,
             "status": ItemStatus.finding,
-            "number": next((one.values["number"] for one in error.findings if "number" in one.values), ""),
+            "number": _number_in(error),
             "findings": store.found_json(error.findings),
             "fingerprint": parties.digest(raw),
         }

@@ -27,7 +27,7 @@ from hub.accounting.documents import (
 )
 from hub.accounting.money import ZERO
 from hub.engine import entry_rules, rules
-from hub.engine.context import MASTER_DOUBT, Context
+from hub.engine.context import Context
 from hub.engine.models import ItemStatus
 from hub.engine.recipe import SALARIES
 from hub.sdk.connector import Existing, Key, Payload
@@ -232,9 +232,12 @@ async def _book(ctx: Context, work: Work, customers: Mapping[tuple[str, str], st
     else:
         master = await ctx.master(work.administration)
     _fit(ctx, work, master, customers)
-    if work.findings and work.flow not in OURS and ctx.master_age(work.administration) > MASTER_DOUBT:
+    if work.flow in OURS or not ctx.may_have_grown(work.administration):
+        return
+    outdated = ctx.writer(work.flow).outdated
+    if work.findings or (outdated is not None and work.booking is not None and outdated(work.booking, master)):
         # The chart may have grown since it was stored: look once more before bothering a human.
-        master = await ctx.master(work.administration, doubted=True)
+        master = await ctx.master(work.administration, anew=True)
         work.findings.clear()
         _fit(ctx, work, master, customers)
 

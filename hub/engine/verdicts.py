@@ -289,13 +289,25 @@ def refuse(ctx: Context, job: Job, error: RecordRejected, verdicts: Verdicts) ->
 
 
 def doubt(
-    ctx: Context, work: Work, delivery_id: UUID, error: VendorError, verdicts: Verdicts, wait_s: float | None = None
+    ctx: Context,
+    work: Work,
+    delivery_id: UUID,
+    error: VendorError,
+    verdicts: Verdicts,
+    *,
+    wait_s: float | None = None,
+    asks: bool = False,
 ) -> None:
-    """It may have landed: it is looked up when the target had time to show it, later and later while in doubt."""
+    """It may have landed: it is looked up when the target had time to show it, later and later while in doubt.
+
+    `asks`: a human is asked, so no run waits for it.
+    """
+    now = ctx.clock.now()
     wait = wait_s if wait_s is not None else settle_s(ctx, work.flow) * 2 ** min(work.attempts, 8)
-    work.retry_at = ctx.clock.now() + timedelta(seconds=wait)
+    check_at = None if asks else now + timedelta(seconds=wait)
+    work.retry_at = check_at or now + LATER
     work.findings = [error.finding()]
-    verdicts.deliveries.append({"id": delivery_id, "state": DeliveryState.sent, "check_at": work.retry_at})
+    verdicts.deliveries.append({"id": delivery_id, "state": DeliveryState.sent, "check_at": check_at})
     park(ctx, work, ItemStatus.unknown, verdicts, evidence=error)
 
 

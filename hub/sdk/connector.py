@@ -259,6 +259,9 @@ class TargetWriter:
     account: Callable[[InvoiceLine, Master, Settings], str] | None = None
     """For packages that book by article: the ledger account of a line to which the customer's rules give none; empty
     when only the package itself can tell. None: a line without account is a finding."""
+    outdated: Callable[[Booking, Master], bool] | None = None
+    """For packages that book by article: whether a booking names one that the master data do not hold. It may have been
+    made since they were read, so they are read once more."""
     adopt: Callable[[Http, Payload, Key, Existing], Awaitable[Receipt]] | None = None
     """Makes an existing record ours where the package can store our key; None: it is only remembered."""
     attach: Callable[[Http, Payload, str, File], Awaitable[None]] | None = None

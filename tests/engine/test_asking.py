@@ -1,6 +1,7 @@
 """Preview, check and choices: everything is shown, nothing is written."""
 
 import copy
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -79,8 +80,18 @@ async def test_a_check_names_everything_that_is_wrong_with_the_settings(world: W
     assert expected <= found
 
 
+async def test_what_was_mended_in_the_package_is_seen_when_asked_again_at_once(world: World) -> None:
+    combi = await world.combi(ignored_companies=[SECOND_PROFILE], default_revenue_account="8999")
+    assert [one.key for one in await world.engine.check(world.organisation, combi)] == ["default_account_unknown"]
+    books = world.minox.administration(ADMINISTRATION)["ledger_accounts"]
+    books["8999"] = books["8000"] | {"id": 8999, "description": "Overige omzet"}
+    world.clock.advance(timedelta(seconds=5))
+    assert await world.engine.check(world.organisation, combi) == []
+
+
 async def test_a_check_names_what_the_documents_would_run_into(world: World) -> None:
-    world.simplicate.add_invoice("F2026-0002", lines=(("Iets", "1", "100", "hoog", "overig"),))
+    for number, said in (("F2026-0002", "Iets"), ("F2026-0003", "Iets anders")):
+        world.simplicate.add_invoice(number, lines=((said, "1", "100", "hoog", "overig"),))
     combi = await world.combi(ignored_companies=[SECOND_PROFILE])
     assert [one.key for one in await world.engine.check(world.organisation, combi)] == ["no_account"]
 

@@ -92,15 +92,15 @@ def test_vat_numbers_go_as_vies_knows_them(encode: Encode, given: str, country: 
     assert encode(client(vat_number=given, address=home))["body"].get("VatNumber") == sent
 
 
-@pytest.mark.parametrize(("chosen", "home", "asked"), [
-    ("ask", "NL", True), ("abroad", "NL", False), ("abroad", "BE", True), ("abroad", "", False),
-    ("leave_out", "BE", False),
+@pytest.mark.parametrize(("chosen", "home", "given", "asked"), [
+    ("ask", "NL", "NL123", True), ("abroad", "NL", "NL123", False), ("abroad", "BE", "NL123", True),
+    ("abroad", "", "NL123", False), ("leave_out", "BE", "NL123", False), ("ask", "NL", "NL123456789B01", True),
 ])  # fmt: skip
 def test_a_vat_number_that_cannot_be_right_is_asked_about_or_left_out_and_told(
-    master: Master, encode: Encode, chosen: Any, home: str, asked: bool
+    master: Master, encode: Encode, chosen: Any, home: str, given: str, asked: bool
 ) -> None:
     address = Address(postal_code="1", city="X", country=home)
-    booking = client(vat_number="NL123456789B01", address=address)
+    booking = client(vat_number=given, address=address)
     settings = EaccountingSettings(invalid_vat_number=chosen)
 
     found = [(one.key, one.field) for one in CUSTOMERS.validate(booking, master, settings)]
@@ -109,17 +109,60 @@ def test_a_vat_number_that_cannot_be_right_is_asked_about_or_left_out_and_told(
     if not asked:
         payload = encode(booking, settings)
         assert "VatNumber" not in payload["body"]
-        assert payload["told"] == ["NL123456789B01 -> -"]
+        assert payload["told"] == [f"{given} -> -"]
 
 
-async def test_a_vat_number_that_vies_refuses_all_the_same_is_said_so(
+async def test_wrong_check_digits_are_for_eaccounting_to_judge(
     http: Http, box: EaccountingSandbox, encode: Encode
 ) -> None:
-    box.switches["status_on"] = {"customers": [2000, "The field VatNumber is invalid."]}
+    box.switches["vies"] = "format"
+
+    receipt = await CUSTOMERS.write(http, encode(client(**NEW, vat_number="NL123456789B01")), customer_key())
+
+    assert [one["VatNumber"] for one in numbered(box, "20777")] == ["NL123456789B01"]
+    assert receipt.warnings == ()
+
+
+@pytest.mark.parametrize("vies", ["checksum", "silent"])
+async def test_a_refused_vat_number_stays_behind_at_home_and_is_told(
+    http: Http, box: EaccountingSandbox, encode: Encode, vies: str
+) -> None:
+    box.switches["vies"] = vies
+
+    receipt = await CUSTOMERS.write(http, encode(client(**NEW, vat_number="NL123456789B01")), customer_key())
+
+    [made] = numbered(box, "20777")
+    assert not made.get("VatNumber")
+    assert receipt.warnings == ("NL123456789B01 -> -",)
+
+
+async def test_a_vat_number_that_vies_refuses_is_asked_about_where_vat_depends_on_it(
+    http: Http, box: EaccountingSandbox, encode: Encode
+) -> None:
+    home = Address(postal_code="1", city="X", country="BE")
+    payload = encode(client(**NEW, vat_number="BE0428759498", address=home))
 
     with pytest.raises(RecordRejected) as caught:
-        await CUSTOMERS.write(http, encode(client(**NEW)), customer_key())
+        await CUSTOMERS.write(http, payload, customer_key())
+
     assert (caught.value.key, caught.value.field) == ("eaccounting.vat_number_refused", "invalid_vat_number")
+    assert numbered(box, "20777") == []
+
+
+async def test_a_refused_vat_number_never_empties_the_one_that_stands(
+    http: Http, box: EaccountingSandbox, encode: Encode, customer: str
+) -> None:
+    stood = "NL853746333B01"
+    box.company()["customers"][customer]["VatNumber"] = stood
+    assert CUSTOMERS.update is not None
+
+    receipt = await CUSTOMERS.update(
+        http, encode(client(name="Anders", vat_number="NL123456789B01")), customer_key("10482"), customer
+    )
+
+    stands = box.company()["customers"][customer]
+    assert (stands["Name"], stands["VatNumber"]) == ("Anders", stood)
+    assert receipt.warnings == (f"NL123456789B01 -> {stood}",)
 
 
 def test_a_private_person_has_no_company_numbers(encode: Encode) -> None:

@@ -42,6 +42,12 @@ async def test_the_engine_hears_what_happens_next(http: Http, box: EaccountingSa
         await identify(http)
 
 
+def test_names_are_read_without_case() -> None:
+    said = refusal(Answer(400, {"errorCode": 4026, "developerErrorMessage": "Locked."}, True))
+    assert said is not None
+    assert (said.key, said.words) == ("eaccounting.period_locked", "Locked. (4026)")
+
+
 def test_an_unknown_code_is_a_refusal_of_this_record() -> None:
     found = refusal(Answer(400, body(4077), True))
 

@@ -156,6 +156,38 @@ async def test_a_user_converts_a_lost_draft_and_its_reference_is_dropped(
     assert len(world.simplicate.books["payments"]) == (answer == "exists")
 
 
+async def test_a_question_to_a_human_keeps_no_run_waiting(world: World) -> None:
+    """The run ends soon after the first look-up; whoever asks for the document again has it looked up at once."""
+    world.minox.switches |= {"reference_kept": False}
+    run, lost, draft = await lose_one(world)
+    world.minox.convert(draft["Id"])
+
+    ended = await world.finish(run, patience_s=180)
+    assert await world.keys_of(lost) == ["near_miss"]
+
+    world.minox.company()["invoices"].clear()
+    await world.human(items.retry, await world.item(lost))
+    await world.run(ended.combi_id)
+    assert {item.status for item in await world.items()} == {"booked"}
+
+
+async def leave_out_the_others(world: World, own: UUID) -> None:
+    companies = (await world.engine.options(world.organisation, own, "ignored_companies")).options
+    await world.settings(own, ignored_companies=[one.value for one in companies if one.value != PROFILE])
+
+
+async def test_the_only_company_and_the_only_administration_need_no_question(world: World) -> None:
+    world.simplicate.add_invoice()
+    own = await combi(world, administrations={})
+    await leave_out_the_others(world, own)
+
+    assert await world.engine.check(world.organisation, own) == []
+    shown = await world.engine.preview(world.organisation, own)
+
+    assert [(one.action, one.administration, bool(one.posting)) for one in shown.documents] == [("create", HOME, True)]
+    assert (await world.engine.context(world.organisation, own)).combi.settings["administrations"] == {}
+
+
 @pytest.mark.parametrize("edited", ["reference", "words", "price"])
 async def test_a_lost_draft_that_a_user_rewrote_is_asked_about(world: World, edited: str) -> None:
     run, lost, draft = await lose_one(world)
@@ -231,3 +263,37 @@ async def test_a_bad_day_books_every_invoice_once_and_a_payment_goes_back(world:
     assert world.minox.company()["drafts"] == {}
     [payment] = world.simplicate.books["payments"].values()
     assert (payment["date"], payment["amount"]) == ("2026-03-16", Decimal(1210))
+
+
+async def test_a_customer_who_stands_there_is_used_whatever_the_source_does_not_know(world: World) -> None:
+    """Postal code and city are asked of a new customer only (dossier 6.3: customers that exist are not updated)."""
+    nowhere = {"postal_code": "", "locality": ""}
+    owner = world.simplicate.add_organization("Zonder Plaats B.V.", relation_number="10777")
+    owner["visiting_address"] |= nowhere
+    world.simplicate.add_invoice("F2026-0001", organization=owner)
+    own = await combi(world)
+    await leave_out_the_others(world, own)
+
+    shown = await world.engine.preview(world.organisation, own)
+    assert [finding.field for one in shown.documents for finding in one.findings] == ["missing_address"]
+    assert [one.field for one in await world.engine.check(world.organisation, own)] == ["missing_address"]
+
+    world.minox.add_customer("10777", "Zonder Plaats B.V.")
+    assert await world.engine.check(world.organisation, own) == []
+    await world.run(own)
+    assert {item.status for item in await world.items()} == {"booked"}
+    assert numbers(world.minox) == ["F2026-0001"]
+
+
+async def test_an_article_that_was_made_since_is_used(world: World) -> None:
+    """The articles are known for an hour; a number that is not among them is looked for anew (product 5)."""
+    own = await combi(world)
+    world.simplicate.add_invoice("F2026-0001")
+    await world.run(own)
+    made = world.minox.add_article("EXP-77")
+    world.clock.advance(timedelta(seconds=5))
+    [line] = world.simplicate.add_invoice("F2026-0002")["invoice_lines"]
+    line["default_service_id"] = "EXP-77"
+    await world.run(own)
+    [draft] = world.minox.bearing("F2026-0002")
+    assert [row["ArticleId"] for row in draft["Rows"] if not row["IsTextRow"]] == [made["Id"]]

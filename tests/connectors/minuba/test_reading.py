@@ -71,6 +71,16 @@ async def test_a_first_read_gives_every_approved_and_paid_invoice(box: MinubaSan
     assert box.calls == {"GET /api/1/Invoice": 2}
 
 
+async def test_states_that_a_filter_does_not_know_hide_nothing(box: MinubaSandbox, reader: Reader) -> None:
+    box.switches["state_filter"] = "upper"
+    box.seed()
+    assert set(await reader.read()) >= approved(box)
+    box.calls.clear()
+    late = box.fill(1)
+    assert len(await reader.read()) == 1, late
+    assert box.calls.total() == 1
+
+
 async def test_an_idle_read_is_one_call_and_two_when_a_human_asks_or_the_day_turned(
     box: MinubaSandbox, reader: Reader, http: Http
 ) -> None:
@@ -232,6 +242,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"absent": "omit"},
     {"state_case": "lower"},
     {"ignored_filters": ["state"]},
+    {"state_filter": "upper"},
     {"refused_filters": ["state"]},
     {"refused_includes": ["client", "lines"]},
     {"refused_filters": ["forAllUsers"], "own_only": False},
