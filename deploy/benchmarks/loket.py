@@ -87,7 +87,7 @@ async def night(stage: Stage) -> list[Row]:
     has connections of its own and makes a handful of calls a night, so that it would not be felt.
     """
     combis = 25 if stage.quick else 200
-    child = await stage.child("payroll", combis)
+    child = await stage.child("loket", combis)
     told = await child.told()
     packages = Packages(child, told["port"], {})
     made = [await _combi(stage, *one) for one in told["combis"]]

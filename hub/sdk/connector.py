@@ -73,7 +73,8 @@ class Page:
     """A page of raw records. `cursor`, when given, is committed together with them.
 
     An unsorted listing gives its cursor with the last page only; a sorted one may give it with every page.
-    Windows overlap on purpose: the engine drops what it has seen.
+    Windows overlap on purpose: the engine drops what it has seen. A page shares nothing with the ones after it: the
+    next one is asked for while this one is stored.
     """
 
     records: Sequence[Raw]
