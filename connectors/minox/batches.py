@@ -1,6 +1,5 @@
 """Batches of booking lines in Minox: put, found again, listed, and given a document (dossier 4.6, 6)."""
 
-import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -11,7 +10,6 @@ from typing import cast
 from connectors.minox.administration import fiscal_years, journal, sales_likeness
 from connectors.minox.listing import pages
 from connectors.minox.reading import (
-    READ_BACK_S,
     alarming,
     amount,
     day,
@@ -20,12 +18,12 @@ from connectors.minox.reading import (
     number,
     part,
     place,
-    refusing,
     rows,
     text,
     words,
 )
 from connectors.minox.settings import MinoxSettings
+from connectors.minox.unclear import settled
 from hub.accounting.chart import FiscalYear
 from hub.accounting.money import ZERO
 from hub.sdk.connector import Existing, File, Key, Payload, Raw, Receipt
@@ -92,19 +90,8 @@ async def put(http: Http, payload: Payload, ref: str) -> tuple[list[Raw], list[R
 
 
 async def _after_alarm(http: Http, payload: Payload, ref: str, said: Sequence[Raw]) -> list[Raw]:
-    """What stands there after all. Raises RecordRejected where nothing does and Minox called it an error."""
-    lines: list[Raw] | None = None
-    for wait in READ_BACK_S:
-        await asyncio.sleep(wait)
-        try:
-            lines = await read(http, payload["administration"], ref)
-        except VendorError as error:
-            raise OutcomeUnknown("minox.unclear_answer", words=words(said)) from error
-        if lines is not None:
-            break
-    if lines is None and any(refusing(one) for one in said):
-        raise RecordRejected("minox.refused", words=words(said))
-    if not lines:
+    lines = await settled(lambda: read(http, payload["administration"], ref), said)
+    if not lines:  # A batch without lines is as good as none, and no proof of a refusal.
         raise OutcomeUnknown("minox.unclear_answer", words=words(said))
     return lines
 

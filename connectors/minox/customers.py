@@ -1,6 +1,5 @@
 """Debtors in Minox: made with our key in `externalid`, found by it or by e-mail, and completed, never emptied (4.5)."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date
 from typing import Any, cast
@@ -9,7 +8,6 @@ from urllib.parse import quote
 from connectors.minox.administration import sales_journal
 from connectors.minox.listing import pages
 from connectors.minox.reading import (
-    READ_BACK_S,
     alarming,
     flag,
     messages,
@@ -17,17 +15,17 @@ from connectors.minox.reading import (
     one_of,
     part,
     place,
-    refusing,
     rows,
     text,
     words,
 )
 from connectors.minox.settings import MinoxSettings
+from connectors.minox.unclear import settled
 from hub.accounting.booking import Booking, CustomerBooking
 from hub.accounting.chart import Journal, Master
 from hub.accounting.documents import Customer
 from hub.sdk.connector import Existing, Key, Payload, Raw, Receipt
-from hub.sdk.errors import OutcomeUnknown, RecordRejected, VendorError
+from hub.sdk.errors import OutcomeUnknown, RecordRejected
 from hub.sdk.http import Http
 from hub.sdk.settings import Settings
 
@@ -193,17 +191,7 @@ async def write(http: Http, payload: Payload, key: Key) -> Receipt:
     said = messages(answer) if not isinstance(answer, str) else []
     if number(made.get("id")) and not any(alarming(one) for one in said):
         return _receipt({**body, **made}, said=said)
-    for wait in READ_BACK_S:
-        await asyncio.sleep(wait)
-        try:
-            receipt = await find(http, key, payload)
-        except VendorError as error:  # The debtor may stand there: nothing else may be concluded.
-            raise OutcomeUnknown("minox.unclear_answer", words=words(said)) from error
-        if receipt is not None:
-            return receipt
-    if any(refusing(one) for one in said):
-        raise RecordRejected("minox.refused", words=words(said))  # Should it show itself yet, it bears our key.
-    raise OutcomeUnknown("minox.unclear_answer", words=words(said))
+    return await settled(lambda: find(http, key, payload), said)
 
 
 async def update(http: Http, payload: Payload, _: Key, ref: str) -> Receipt:

@@ -9,8 +9,6 @@ from hub.sdk.reading import amount, cut, day, flag, only, part, text
 __all__ = ["amount", "cut", "day", "flag", "part", "text"]
 
 LISTS = ("collection", "data", "items", "results", "lines")
-READ_BACK_S = (0.0, 0.5, 1.5)
-"""Waits before what was written is looked up: the search may lag behind the answer."""
 REFUSING = ("err", "fout", "fatal")
 CALM = ("warn", "info", "notice", "hint", "success", "waarsch")
 """How the type of a message starts that says nothing went wrong; every other type wants a look."""

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -132,31 +131,32 @@ async def _cards(ctx: Context, source_ids: set[str]) -> dict[str, Raw]:
 
 
 async def _fetched(ctx: Context, source_id: str) -> Raw | None:
-    stream = ctx.origin("customers").connector.sources.get("customers")
-    if stream is None or stream.fetch is None:
-        return None
-    ctx.lease.check()
-    try:
-        raw = await stream.fetch(ctx.origin("customers").http, source_id)
-    except RecordRejected as error:
-        ctx.log_finding(error.finding(), None, error.exchange)
-        return None
+    raw = await _shown(ctx, source_id)
     if raw is not None:
         async with ctx.database.tenant(ctx.organisation_id) as session:
             await keep_cards(session, ctx, [(source_id, raw, digest(raw))])
     return raw
 
 
+async def _shown(ctx: Context, source_id: str) -> Raw | None:
+    """The card as the source shows it now."""
+    stream = ctx.origin("customers").connector.sources.get("customers")
+    if stream is None or stream.fetch is None:
+        return None
+    ctx.lease.check()
+    try:
+        return await stream.fetch(ctx.origin("customers").http, source_id)
+    except RecordRejected as error:
+        ctx.log_finding(error.finding(), None, error.exchange)
+        return None
+
+
 async def newcomers(ctx: Context, needed: Iterable[Place]) -> dict[Place, Work]:
     """Customers that are still to be brought to the target, with all that keeps them from it; nothing is written."""
     known = await _cards(ctx, {source_id for source_id, _ in needed})
-    stream = ctx.origin("customers").connector.sources.get("customers")
     works: dict[Place, Work] = {}
     for source_id, administration in sorted(needed):
-        raw = known.get(source_id)
-        if raw is None and stream is not None and stream.fetch is not None:
-            with suppress(RecordRejected):
-                raw = await stream.fetch(ctx.origin("customers").http, source_id)
+        raw = known.get(source_id) or await _shown(ctx, source_id)
         if raw is not None:
             work = Work(new_id(ctx.clock), "customers", source_id, administration, ItemStatus.waiting, raw)
             works[source_id, administration] = work

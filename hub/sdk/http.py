@@ -30,7 +30,7 @@ from hub.sdk.errors import (
     VendorError,
 )
 from hub.sdk.manifest import Auth, Manifest
-from hub.sdk.network import UNPACKED, Call, Heard, Network, Standing, Wire, parted, quoted
+from hub.sdk.network import CONNECT_S, UNPACKED, Call, Heard, Network, Standing, Wire, parted, quoted
 
 AGENT = "Combihub/1"
 _SAID = {"User-Agent": AGENT, "Accept-Encoding": UNPACKED}
@@ -121,7 +121,7 @@ class Client(httpx.AsyncClient):
     def __init__(self, transport: httpx.AsyncBaseTransport, timeout_s: float) -> None:
         super().__init__(
             transport=transport,
-            timeout=httpx.Timeout(timeout_s, connect=5),
+            timeout=httpx.Timeout(timeout_s, connect=CONNECT_S),
             follow_redirects=False,
             trust_env=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import stamina
 
-from connectors.minox import customers
+from connectors.minox import unclear
 from hub.config import Config
 from hub.kit import log
 from hub.kit.embedded import Services
@@ -15,7 +15,7 @@ from tests.engine.world import World, a_world, unhurried
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Repeated reads follow at once, and our own rate limits are out of the way."""
-    monkeypatch.setattr(customers, "READ_BACK_S", (0.0, 0.0))
+    monkeypatch.setattr(unclear, "READ_BACK_S", (0.0, 0.0))
     with stamina.set_testing(True, attempts=3, cap=True), unhurried():
         yield
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.accounting.chart import LedgerAccount
@@ -17,7 +17,7 @@ from hub.kit.database import Database
 from hub.kit.embedded import Services
 from hub.sdk.manifest import OnChange
 from tests.engine.payroll import Payroll, a_payroll
-from tests.engine.test_random_mix import Mix, emptied
+from tests.engine.test_random_mix import Mix, emptied, enact, in_order
 
 D = Decimal
 RUNS = 6
@@ -130,21 +130,11 @@ async def play(
     await emptied(database)
     async with a_payroll(config, services, on_change=on_change) as world:
         mix = JournalMix(world, await world.combi())
-        with mix.mortal():
-            for name, *facts in operations:
-                await getattr(mix, name)(*facts)
-            await mix.calm()
-        await mix.check()
+        await enact(mix, operations)
 
 
 @pytest.mark.parametrize("on_change", list(OnChange))
-@settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.generate],
-)
+@in_order(25)
 @given(operations=st.lists(OPERATIONS, min_size=6, max_size=30))
 async def test_any_mix_of_journals_ends_in_right_books(
     clean: None,

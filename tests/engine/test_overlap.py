@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -23,6 +25,13 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def states(world: World) -> list[DeliveryState]:
     return [one.state for one in await world.deliveries()]
+
+
+async def finished_once(world: World, run: UUID, expected: dict[int, Decimal]) -> None:
+    """The run goes on to its end, and each invoice stands in the books."""
+    await world.finish(run)
+    assert world.totals() == expected
+    assert {one.status for one in await world.items()} == {ItemStatus.booked}
 
 
 async def test_the_next_batch_is_ready_before_the_calls_of_one_are_done(
@@ -61,9 +70,7 @@ async def test_what_stops_one_batch_keeps_the_prepared_one_from_being_sent(world
     assert len(world.totals()) == 1
     assert DeliveryState.sent not in await states(world)
     world.minox.faults.clear()
-    await world.finish(run)
-    assert world.totals() == expected
-    assert {one.status for one in await world.items()} == {ItemStatus.booked}
+    await finished_once(world, run, expected)
 
 
 async def test_trouble_while_preparing_waits_for_the_calls_that_are_being_made(
@@ -115,9 +122,7 @@ async def test_a_worker_that_is_broken_off_leaves_what_was_sent_to_be_looked_up(
     assert DeliveryState.sent in await states(world)
     await world.rows_changed("UPDATE run SET lease_until = clock_timestamp() - interval '1 second'")
     world.clock.advance(120)
-    await world.finish(run)
-    assert world.totals() == expected
-    assert {one.status for one in await world.items()} == {ItemStatus.booked}
+    await finished_once(world, run, expected)
 
 
 async def test_two_workers_and_small_batches_book_everything_once(

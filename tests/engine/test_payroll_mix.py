@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.eboekhouden.sandbox import SANDBOX as EBOEKHOUDEN
@@ -30,7 +30,7 @@ from hub.kit.ids import new_id
 from hub.organisations.models import Organisation
 from hub.sdk.http import new_client
 from tests.engine.payroll import START
-from tests.engine.test_random_mix import Mix, emptied
+from tests.engine.test_random_mix import Mix, emptied, enact, in_order
 from tests.engine.world import BrokenPipes, QuietBell, World
 from tests.kill.wages import HOME, Books, Eboekhouden, Finmaster, Loket, Nmbrs, Payroll, Run, Sums, amounts
 
@@ -399,21 +399,11 @@ async def play(
     await emptied(database)
     async with an_office(config, services, pair) as world:
         mix = PayrollMix(world, await world.combi(), pair)
-        with mix.mortal():
-            for name, *facts in operations:
-                await getattr(mix, name)(*facts)
-            await mix.calm()
-        await mix.check()
+        await enact(mix, operations)
 
 
 @pytest.mark.parametrize("pair", PAIRS)
-@settings(
-    max_examples=10,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.generate],
-)
+@in_order(10)
 @given(operations=st.lists(OPERATIONS, min_size=8, max_size=30))
 async def test_any_mix_of_payroll_ends_in_right_books(
     clean: None,

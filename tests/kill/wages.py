@@ -38,8 +38,8 @@ class Place(Protocol):
     target: UUID
 
 
-class Payroll(ABC):
-    """A package with the payroll runs of one company."""
+class Side:
+    """A package on one side of a pair."""
 
     name = ""
     settings: ClassVar[Mapping[str, Any]] = {}
@@ -47,6 +47,10 @@ class Payroll(ABC):
     def __init__(self, stage: Place) -> None:
         self.stage = stage
         self.box = stage.boxes[self.name]
+
+
+class Payroll(Side, ABC):
+    """A package with the payroll runs of one company."""
 
     @abstractmethod
     async def connected(self) -> tuple[UUID, str]:
@@ -196,15 +200,8 @@ class Loket(Payroll):
         ]
 
 
-class Books(ABC):
+class Books(Side, ABC):
     """A package that takes journals, with one administration."""
-
-    name = ""
-    settings: ClassVar[Mapping[str, Any]] = {}
-
-    def __init__(self, stage: Place) -> None:
-        self.stage = stage
-        self.box = stage.boxes[self.name]
 
     @abstractmethod
     async def connected(self) -> tuple[UUID, str]:

@@ -198,13 +198,18 @@ def test_an_amount_that_is_no_number_is_refused(value: object) -> None:
         json.dumps({"a": value})
 
 
-async def test_work_goes_on_after_postgresql_was_restarted(services: Services, database: Database) -> None:
-    assert await words(database, ONE) == ["mine"]
+async def restarted(services: Services, number: signal.Signals) -> None:
+    """PostgreSQL gets a signal, and another one stands in its place."""
     pid = services.postgres_pid()
     assert pid is not None
-    os.kill(pid, signal.SIGINT)
+    os.kill(pid, number)
     while services.postgres_pid() == pid:  # noqa: ASYNC110 - another process changes it
         await asyncio.sleep(0.05)
+
+
+async def test_work_goes_on_after_postgresql_was_restarted(services: Services, database: Database) -> None:
+    assert await words(database, ONE) == ["mine"]
+    await restarted(services, signal.SIGINT)
     assert await words(database, ONE) == ["mine"]
 
 
@@ -218,11 +223,7 @@ async def test_a_pool_full_of_dead_connections_is_let_go_at_once(services: Servi
             await everybody.wait()
 
     await asyncio.gather(*(connected() for _ in range(10)))
-    pid = services.postgres_pid()
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    while services.postgres_pid() == pid:  # noqa: ASYNC110 - another process changes it
-        await asyncio.sleep(0.05)
+    await restarted(services, signal.SIGKILL)
     assert await words(database, ONE) == ["mine"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import stamina
 
-from connectors.minox import customers
+from connectors.minox import unclear
 from hub.config import Config
 from hub.engine.outcome import NOTHING, WRITTEN
 from hub.kit.embedded import Services
@@ -58,7 +58,7 @@ async def between(
 ) -> AsyncIterator[World]:
     monkeypatch.setattr(stage, "SIMPLICATE", partial(Simplicate, **source))
     monkeypatch.setattr(stage, "MINOX", partial(Minox, **target))
-    monkeypatch.setattr(customers, "READ_BACK_S", (0.0, 0.0))
+    monkeypatch.setattr(unclear, "READ_BACK_S", (0.0, 0.0))
     with stamina.set_testing(True, attempts=3, cap=True), unhurried():
         async with a_world(config, services) as made:
             yield made

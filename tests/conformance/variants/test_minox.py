@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connectors.minox import CONNECTOR, administration, customers
+from connectors.minox import CONNECTOR, administration, unclear
 from connectors.minox.settings import MinoxSettings
 from hub.accounting.booking import Booking
 from hub.accounting.chart import Master
@@ -27,7 +27,7 @@ MAIL = "administratie@houtwerf-noord.example"
 
 @pytest.fixture(autouse=True)
 def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(customers, "READ_BACK_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(unclear, "READ_BACK_S", (0.0, 0.0, 0.0))
 
 
 @dataclass

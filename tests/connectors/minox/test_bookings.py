@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connectors.minox import CONNECTOR, batches, invoices
+from connectors.minox import CONNECTOR, batches, invoices, unclear
 from connectors.minox.sandbox import MinoxSandbox
 from connectors.minox.settings import MinoxSettings
 from hub.accounting.chart import Master
@@ -181,7 +181,7 @@ async def test_a_bare_word_after_a_put_is_looked_at_and_refuses_nothing(
     box.switches["put_answer"] = "text"
     receipt = await batches.write(http, payload, KEY)
     assert (receipt.total, receipt.warnings) == (Decimal("1452.00"), ("Verwerkt",))
-    monkeypatch.setattr(batches, "READ_BACK_S", (0.0,))
+    monkeypatch.setattr(unclear, "READ_BACK_S", (0.0,))
     box.switches["batch_lag_s"] = 60
     with pytest.raises(OutcomeUnknown):
         await batches.write(http, credit, key("invoice:2"))

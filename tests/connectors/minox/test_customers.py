@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connectors.minox import customers
+from connectors.minox import customers, unclear
 from connectors.minox.sandbox import MinoxSandbox
 from connectors.minox.settings import MinoxSettings
 from hub.accounting.chart import Master
@@ -24,7 +24,7 @@ def payload(master: Master, settings: MinoxSettings) -> Payload:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(customers, "READ_BACK_S", (0.0,))
+    monkeypatch.setattr(unclear, "READ_BACK_S", (0.0,))
 
 
 @pytest.mark.parametrize("answer", ["object", "id", "empty", "text"])
